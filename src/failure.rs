@@ -60,10 +60,15 @@ impl Failure {
 
     /// Adds what to do where the server has no such thing.
     pub fn help_if_missing(self, help: &str) -> Self {
-        match self.message.contains("(404)") {
+        match self.is_missing() {
             true => self.help(help),
             false => self,
         }
+    }
+
+    /// Whether the server has no such thing.
+    pub fn is_missing(&self) -> bool {
+        self.message.contains("(404)")
     }
 
     /// Adds a cause that somebody else put into words.

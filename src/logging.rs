@@ -84,7 +84,7 @@ impl Log {
         let (filter, handle) = reload::Layer::new(chosen.unwrap_or_default());
         let queue = server.then(Lines::begin).flatten();
         let format = lines::layer()
-            .with_ansi(io::stderr().is_terminal())
+            .with_ansi(io::stderr().is_terminal() && crate::output::may_colour())
             .log_internal_errors(false)
             .with_writer(Way(queue.clone()))
             .event_format(Seldom { lines: Format::default().with_target(false), said: Mutex::default() })

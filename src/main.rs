@@ -25,6 +25,10 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::{Exit, Failure, OrFail};
 use logging::Log;
 
+/// What a request allocates on one thread, the writer of the register frees on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ABOUT: &str = "A certificate authority whose keys live in an HSM and whose every signature can be proved";
 
 const AFTER: &str = "\

@@ -18,6 +18,10 @@ const LINES: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 const WIDTH: u16 = 80;
 /// Narrower than this nothing can be told apart.
 const WIDTH_MIN: u16 = 40;
+/// So wide a column of words is at least, where its words are: below it they are syllables.
+const WORDS_MIN: u16 = 12;
+/// Between two columns, at most.
+const BETWEEN: usize = 2;
 
 /// The first thing that standard output refused.
 static REFUSED: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -103,11 +107,16 @@ impl Paint {
 
 /// A column of a table; a name alone is one of words.
 #[derive(Clone, Copy)]
-pub struct Column(&'static str, Kind);
+pub struct Column {
+    name: &'static str,
+    kind: Kind,
+    /// Whether it goes where there is no room for all.
+    is_spare: bool,
+}
 
 impl From<&'static str> for Column {
     fn from(name: &'static str) -> Self {
-        Self(name, Kind::Words)
+        words(name)
     }
 }
 
@@ -122,12 +131,17 @@ enum Kind {
 
 /// A column of words.
 pub const fn words(name: &'static str) -> Column {
-    Column(name, Kind::Words)
+    Column { name, kind: Kind::Words, is_spare: false }
 }
 
 /// A column of what stays on one line.
 pub const fn whole(name: &'static str) -> Column {
-    Column(name, Kind::Whole)
+    Column { name, kind: Kind::Whole, is_spare: false }
+}
+
+/// The same column, left out where there is no room for all; the last one goes first.
+pub const fn spare(column: Column) -> Column {
+    Column { is_spare: true, ..column }
 }
 
 /// Prints a table; says `empty` where there are no rows.
@@ -149,13 +163,15 @@ pub struct Listing {
     rows: usize,
     /// How wide each column was, so that the next page's begin where they did.
     widths: Vec<u16>,
+    /// Which columns are shown: as the first page has room.
+    kept: Option<Vec<bool>>,
 }
 
 impl Listing {
     /// Nothing is printed yet.
     pub fn new<C: Copy + Into<Column>>(columns: &[C], as_json: bool) -> Self {
         let columns = columns.iter().map(|column| (*column).into()).collect();
-        Self { columns, as_json, rows: 0, widths: Vec::new() }
+        Self { columns, as_json, rows: 0, widths: Vec::new(), kept: None }
     }
 
     /// So many rows were printed.
@@ -177,7 +193,7 @@ impl Listing {
             let paints = if colours() { rows.iter().map(|(paint, _)| *paint).collect() } else { Vec::new() };
             let count = rows.len();
             let header = if self.rows == 0 { HEADER_LINES } else { 0 };
-            let drawn = self.drawn(rows.into_iter().map(|(_, row)| row).collect(), width());
+            let drawn = self.drawn(rows.into_iter().map(|(_, row)| row).collect(), room());
             line(coloured(&drawn, header, &paints));
             self.rows += count;
         }
@@ -193,36 +209,72 @@ impl Listing {
         }
     }
 
-    fn drawn(&mut self, rows: Vec<Vec<String>>, width: u16) -> String {
+    /// As wide as `room`; where there is no end to it, each row is one line.
+    fn drawn(&mut self, rows: Vec<Vec<String>>, room: Option<u16>) -> String {
+        let kept = self.kept.get_or_insert_with(|| fitting(&self.columns, &rows, room)).clone();
+        let columns: Vec<Column> = those(self.columns.iter().copied(), &kept).collect();
         let mut table = Table::new();
-        table.load_style(LINES).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        table.load_style(LINES);
+        match room {
+            Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
+            None => table.set_content_arrangement(ContentArrangement::Disabled),
+        };
         if self.rows == 0 {
-            table.set_header(self.columns.iter().map(|Column(name, _)| Cell::new(name)));
+            table.set_header(columns.iter().map(|column| Cell::new(column.name)));
         }
         for row in rows {
-            table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
+            let cells = those(row.into_iter(), &kept).map(|cell| printable(&cell));
+            table.add_row(
+                cells.map(|cell| if room.is_none() { cell.replace('\n', " ") } else { cell }).collect::<Vec<_>>(),
+            );
         }
         let before = std::mem::replace(&mut self.widths, table.column_max_content_widths());
-        for (at, Column(_, kind)) in self.columns.iter().enumerate() {
+        for (at, Column { kind, .. }) in columns.iter().enumerate() {
             let Some(column) = table.column_mut(at) else { continue };
             // The line between columns is a blank too.
-            let padding = u16::from(at + 1 < self.columns.len());
+            let padding = u16::from(at + 1 < columns.len());
             column.set_padding((0, padding));
-            if *kind == Kind::Whole {
-                column.set_constraint(match before.get(at) {
-                    Some(before) => {
-                        let widest = self.widths.get(at).map_or(*before, |now| *now.max(before));
-                        ColumnConstraint::Absolute(Width::Fixed(widest + padding))
-                    }
-                    None => ColumnConstraint::ContentWidth,
-                });
-            }
+            let now = self.widths.get(at).copied().unwrap_or_default();
+            column.set_constraint(match (*kind == Kind::Whole || room.is_none(), before.get(at)) {
+                (true, Some(before)) => {
+                    ColumnConstraint::Absolute(Width::Fixed(now.max(*before).saturating_add(padding)))
+                }
+                (true, None) => ColumnConstraint::ContentWidth,
+                (false, _) => ColumnConstraint::LowerBoundary(Width::Fixed(now.min(WORDS_MIN).saturating_add(padding))),
+            });
         }
         for (now, before) in self.widths.iter_mut().zip(before) {
             *now = before.max(*now);
         }
         table.trim_fmt()
     }
+}
+
+/// Those that are kept.
+fn those<T>(all: impl Iterator<Item = T>, kept: &[bool]) -> impl Iterator<Item = T> {
+    all.enumerate().filter(|(at, _)| kept.get(*at).copied().unwrap_or(true)).map(|(_, one)| one)
+}
+
+/// Which columns there is room for: spare ones go, the last first, while the rest does not fit.
+fn fitting(columns: &[Column], rows: &[Vec<String>], room: Option<u16>) -> Vec<bool> {
+    let mut kept = vec![true; columns.len()];
+    let Some(room) = room else { return kept };
+    let least = |(at, column): (usize, &Column)| {
+        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
+        let widest = cells.chain([column.name.len()]).max().unwrap_or_default();
+        BETWEEN + if column.kind == Kind::Whole { widest } else { widest.min(WORDS_MIN.into()) }
+    };
+    let least: Vec<usize> = columns.iter().enumerate().map(least).collect();
+    for (at, column) in columns.iter().enumerate().rev() {
+        let needed: usize = those(least.iter(), &kept).sum();
+        if needed <= usize::from(room) + BETWEEN {
+            break;
+        }
+        if let Some(kept) = kept.get_mut(at) {
+            *kept = !column.is_spare;
+        }
+    }
+    kept
 }
 
 /// The names of the columns, and the line below.
@@ -244,16 +296,30 @@ fn coloured(table: &str, header: usize, paints: &[Paint]) -> String {
 
 /// Whether colours are for somebody: a terminal, and nobody who said no (<https://no-color.org>).
 fn colours() -> bool {
+    io::stdout().is_terminal() && may_colour()
+}
+
+/// Whether nobody said that he wants no colours, and the terminal is one that has them.
+pub fn may_colour() -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
-    io::stdout().is_terminal() && !is_set("NO_COLOR") && !dumb
+    !is_set("NO_COLOR") && !dumb
+}
+
+/// What somebody said of the width.
+fn said_width() -> Option<u16> {
+    std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok())
+}
+
+/// As wide as a table may be. Into a pipe, where nobody says more, there is no end: a row is a line, for whoever counts, cuts or searches.
+fn room() -> Option<u16> {
+    (said_width().is_some() || io::stdout().is_terminal()).then(width)
 }
 
 /// `COLUMNS` where it is said, the terminal's own width, or 80.
 fn width() -> u16 {
-    let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
     let own = || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);
-    said.or_else(own).filter(|width| *width > 0).map_or(WIDTH, |width| width.max(WIDTH_MIN))
+    said_width().or_else(own).filter(|width| *width > 0).map_or(WIDTH, |width| width.max(WIDTH_MIN))
 }
 
 /// Whether a table has room for more than the least.
@@ -353,18 +419,39 @@ mod tests {
     fn a_table_keeps_to_its_width_and_what_is_whole_stays_whole() {
         let rows =
             vec![vec!["12".to_owned(), "many words that go on and on and on".repeat(3), "0101016b49d20000".to_owned()]];
-        let table = Listing::new(&[whole("DAYS"), words("NAMES"), whole("SERIAL")], false).drawn(rows, 60);
+        let table = Listing::new(&[whole("DAYS"), words("NAMES"), whole("SERIAL")], false).drawn(rows, Some(60));
         assert!(table.lines().all(|line| line.chars().count() <= 60), "{table}");
         assert!(table.contains("0101016b49d20000"), "{table}");
+    }
+
+    #[test]
+    fn words_are_no_syllables_and_what_is_spare_goes_first() {
+        let columns = [whole("PATH"), spare(whole("KIND")), words("BY"), spare(words("DESCRIPTION"))];
+        let path = "prod/a-path-that-is-rather-long/and-goes-on";
+        let row = [path, "database-password", "token:an-administrator of ours", "what it is for, in many words"];
+        let rows = || vec![row.map(str::to_owned).to_vec()];
+        let drawn = |room| Listing::new(&columns, false).drawn(rows(), room);
+        let narrow = drawn(Some(60));
+        assert!(!narrow.contains("DESCRIPTION") && !narrow.contains("KIND") && narrow.contains(path), "{narrow}");
+        let middle = drawn(Some(80));
+        assert!(!middle.contains("DESCRIPTION") && middle.contains("database-password"), "{middle}");
+        for room in [None, Some(200)] {
+            let wide = drawn(room);
+            assert_eq!(wide.lines().count(), HEADER_LINES + 1, "{wide}");
+            assert!(wide.contains("what it is for, in many words"), "{wide}");
+        }
+        let long = vec![vec!["x".to_owned(), "k".to_owned(), "many words ".repeat(40), "a\nb".to_owned()]];
+        let piped = Listing::new(&columns, false).drawn(long, None);
+        assert_eq!(piped.lines().count(), HEADER_LINES + 1, "a row is a line: {piped}");
     }
 
     #[test]
     fn the_next_page_has_no_header_and_begins_its_columns_where_the_first_did() {
         let mut listing = Listing::new(&[whole("LEFT"), whole("STATE"), words("NAMES")], false);
         let row = |cells: [&str; 3]| vec![cells.map(str::to_owned).to_vec()];
-        let first = listing.drawn(row(["1824d", "revoked", "a"]), 80);
+        let first = listing.drawn(row(["1824d", "revoked", "a"]), Some(80));
         listing.rows = 1;
-        let next = listing.drawn(row(["9d", "issued", "a"]), 80);
+        let next = listing.drawn(row(["9d", "issued", "a"]), Some(80));
         let begins = |line: &str| line.find(" a").map(|at| at + 1);
         assert_eq!(
             begins(next.lines().next().unwrap()),
@@ -376,7 +463,7 @@ mod tests {
     #[test]
     fn a_row_has_its_colour_where_it_begins() {
         let rows = vec![vec!["1".to_owned(), "a b".repeat(30)], vec!["90".to_owned(), "c".to_owned()]];
-        let table = Listing::new(&[whole("DAYS"), words("NAMES")], false).drawn(rows, 40);
+        let table = Listing::new(&[whole("DAYS"), words("NAMES")], false).drawn(rows, Some(40));
         let painted = coloured(&table, HEADER_LINES, &[Paint::Red, Paint::Plain]);
         assert_eq!(painted.matches("\u{1b}[31m1\u{1b}[0m ").count(), 1, "{painted}");
         assert_eq!(painted.matches('\u{1b}').count(), 2, "{painted}");

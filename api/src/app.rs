@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::auth::{self, Doorkeeper, Sessions};
 use crate::limits::Limits;
-use crate::observe::{BackupWatch, Ends, Keepsakes, Lookout, Metrics, Notice, Sentences, Surveyor, Wrapping};
+use crate::observe::{BackupWatch, Ends, Keepsakes, Lookout, Metrics, Names, Notice, Sentences, Surveyor, Wrapping};
 use crate::problem::{Kind, Problem, reference};
 
 /// How old what is known of the tokens' ends may be.
@@ -78,9 +78,9 @@ impl App {
         let (rotation_alarms, lease_alarms) = (Sentences::default(), Sentences::default());
         let (wrapping, backups) = (Wrapping::default(), BackupWatch::default());
         let tasks = [
-            ("rotations", rotation_alarms.clone()),
-            ("leases", lease_alarms.clone()),
-            ("the recovery key", wrapping.alarms().clone()),
+            ("rotations", Names::Secrets, rotation_alarms.clone()),
+            ("leases", Names::Secrets, lease_alarms.clone()),
+            ("the recovery key", Names::Nothing, wrapping.alarms().clone()),
         ];
         let lookout = Lookout::new(
             authority.clone(),

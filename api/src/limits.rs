@@ -17,6 +17,8 @@ pub const JSON_BYTES_MAX: usize = 64 * 1024;
 pub const IMPORT_BYTES_MAX: usize = 1024 * 1024;
 /// The largest JSON body that holds the fields of a secret: a mebibyte as base64, and room.
 pub const SECRET_BYTES_MAX: usize = 1536 * 1024;
+/// Values of one answer together, before they are written as JSON. Whoever asks for more is told to ask for less at once.
+pub const SECRET_ANSWER_BYTES_MAX: usize = 4 << 20;
 /// The largest JSON body of a transit batch: a mebibyte as base64, a thousand items of a kibibyte, and room.
 pub const TRANSIT_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// The most rows that one page of a list holds.

@@ -23,6 +23,8 @@ use crate::limits::RETRY_AFTER_SECS;
 const CLOCK_RETRY_SECS: u32 = 60;
 /// When a register that is away is asked again.
 const STORE_RETRY_SECS: u32 = 5;
+/// When a target of a rotation or a lease that is away is asked again.
+const TARGET_RETRY_SECS: u32 = 30;
 /// The window in which failures are held against an address.
 const THROTTLE_RETRY_SECS: u32 = 60;
 /// The media type of RFC 9457 section 3.
@@ -300,6 +302,7 @@ impl From<SecretError> for Problem {
             SecretError::NotFound(why) => Self::new(Kind::NotFound, sentence(why)),
             SecretError::OutOfUse(why) => Self::new(Kind::Gone, sentence(why)),
             SecretError::Conflict(why) => Self::new(Kind::Conflict, sentence(why)),
+            SecretError::Away(why) => Self::new(Kind::Unavailable, sentence(why)).retry_after(TARGET_RETRY_SECS),
             SecretError::Invalid { what, why } => {
                 Self { field: Some(what.into()), ..Self::new(Kind::Unacceptable, sentence(format!("{what}: {why}"))) }
             }
@@ -393,16 +396,27 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Words of a room below as a sentence of its own.
+/// Words of a room below as a sentence of its own. It begins with a capital where it begins with a word that is nobody's name: paths, keys and
+/// fields are told apart by their letters.
 fn sentence(mut words: String) -> String {
-    if let Some(first) = words.get_mut(..1) {
-        first.make_ascii_uppercase();
+    let first = words.split([' ', ',', ':']).next().unwrap_or_default();
+    if OPENERS.contains(&first)
+        && let Some(letter) = words.get_mut(..1)
+    {
+        letter.make_ascii_uppercase();
     }
     if !words.ends_with('.') {
         words.push('.');
     }
     words
 }
+
+/// What sentences begin with, and names do not.
+const OPENERS: &[&str] = &[
+    "a", "all", "an", "another", "as", "at", "by", "each", "every", "for", "if", "in", "it", "its", "more", "no",
+    "nobody", "none", "nothing", "of", "on", "one", "only", "so", "some", "that", "the", "there", "these", "this",
+    "those", "what", "where", "while", "who", "whoever", "you",
+];
 
 /// The error with its sources, for the log.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
@@ -423,4 +437,23 @@ pub(crate) fn reference() -> String {
     // A reference of zeros is still a reference: randomness here only keeps two failures apart.
     let _ = SystemRandom::new().fill(&mut bytes);
     hex::encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_and_a_name_stays_a_name() {
+        for (words, told) in [
+            ("pay/key has no version 1", "pay/key has no version 1."),
+            ("payments is not to be destroyed", "payments is not to be destroyed."),
+            ("min_decrypt: it is above the newest", "min_decrypt: it is above the newest."),
+            ("the owner has no such rule", "The owner has no such rule."),
+            ("it is there already.", "It is there already."),
+            ("", "."),
+        ] {
+            assert_eq!(sentence(words.to_owned()), told);
+        }
+    }
 }

@@ -19,7 +19,7 @@ mod work;
 pub use beside::Beside;
 pub use diary::{Diary, Drilled, LAST_DRILL, Last, RUN_SECS_MAX};
 pub use error::BackupError;
-pub use name::{Name, pruned};
+pub use name::{Name, Pruned, pruned};
 pub use seal::{Identities, RECIPIENTS_MAX, Recipients};
 pub use target::{Access, Source, Target};
 pub use work::{Job, Made, Plan, make, prune, read};

@@ -58,13 +58,30 @@ fn plain(origin: &str) -> String {
     origin.chars().take(LOG_CHARS_MAX).map(|c| if fits(c) { c } else { '-' }).collect()
 }
 
-/// Which of these names go, where so many are kept: the oldest of this log, and none that another program made.
-pub fn pruned<'a>(names: impl IntoIterator<Item = &'a str>, origin: &str, keep: usize) -> Vec<String> {
-    let ours = plain(origin);
-    let mut known: Vec<Name> = names.into_iter().filter_map(Name::parse).filter(|name| name.log == ours).collect();
-    known.sort_by(|one, two| two.moment.cmp(&one.moment));
-    known.iter().skip(keep.max(1)).map(Name::to_string).collect()
+/// What becomes of the names that lie in a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// These go.
+    pub gone: Vec<String>,
+    /// These are of later than the one that was just made. Whoever put them there: they count for nothing, and stay.
+    pub ahead: Vec<String>,
 }
+
+/// Which of these names go, where so many are kept and `made` is the one that was just made: the oldest of its log, never itself, and none
+/// that another program made. Whoever can only put names there pushes out none by calling them later than now.
+pub fn pruned<'a>(names: impl IntoIterator<Item = &'a str>, made: &Name, keep: usize) -> Pruned {
+    let ours = names.into_iter().filter_map(Name::parse).filter(|name| name.log == made.log);
+    let (ahead, mut known): (Vec<Name>, Vec<Name>) = ours.partition(|name| name.moment > made.moment);
+    known.sort_by(|one, two| two.moment.cmp(&one.moment));
+    let gone = known.iter().skip(keep.max(1)).filter(|name| *name != made);
+    Pruned {
+        gone: gone.map(Name::to_string).collect(),
+        ahead: ahead.iter().take(AHEAD_SHOWN_MAX).map(Name::to_string).collect(),
+    }
+}
+
+/// So many names of the future are named.
+const AHEAD_SHOWN_MAX: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -96,10 +113,25 @@ mod tests {
             "chancery.db",
         ];
         let all: Vec<&str> = ours.iter().map(String::as_str).chain([other.as_str()]).chain(foreign).collect();
-        let mut gone = pruned(all.iter().copied(), "ca.example/log", 2);
+        let made = Name::parse(&ours[4]).unwrap();
+        let mut gone = pruned(all.iter().copied(), &made, 2).gone;
         gone.sort();
         assert_eq!(gone, ours[..3]);
         // The last one never goes.
-        assert_eq!(pruned(all, "ca.example/log", 0).len(), 4);
+        assert_eq!(pruned(all, &made, 0).gone.len(), 4);
+    }
+
+    #[test]
+    fn names_of_the_future_push_out_nothing_and_stay() {
+        let ours: Vec<String> = (0..3).map(|n| name(1_790_000_000 + n * 86_400)).collect();
+        let future: Vec<String> = (1..=2).map(|n| name(4_070_908_800 + n * 86_400)).collect();
+        let made = Name::parse(&ours[2]).unwrap();
+        let all = || ours.iter().chain(&future).map(String::as_str);
+        for keep in [0, 1, 2, 3, 100] {
+            let Pruned { mut gone, ahead } = pruned(all(), &made, keep);
+            gone.sort();
+            assert_eq!(gone, ours[..3_usize.saturating_sub(keep.max(1))], "{keep}");
+            assert_eq!(ahead, future, "{keep}");
+        }
     }
 }

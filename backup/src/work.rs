@@ -8,7 +8,7 @@ use store::{About, BackedUp, Companion, Database, Progress, back_up};
 
 use crate::beside::Beside;
 use crate::error::BackupError;
-use crate::name::{Name, pruned};
+use crate::name::{Name, Pruned, pruned};
 use crate::seal::{Identities, Recipients};
 use crate::target::{Draft, Source, Target};
 
@@ -71,14 +71,15 @@ pub fn make(job: &Job<'_>, target: &Target, each: &mut dyn FnMut(Progress)) -> R
     Ok(Made { place, bytes, sha256: hex::encode(digest.finish()), backed_up })
 }
 
-/// Takes away the oldest of this log beyond `keep`; answers their names. What has no name of ours stays.
-pub fn prune(target: &Target, origin: &str, keep: usize) -> Result<Vec<String>, BackupError> {
+/// Takes away the oldest of this log beyond `keep`, once one was made at `at`; answers their names. What has no name of ours stays, and so do
+/// those of later.
+pub fn prune(target: &Target, (origin, at): (&str, Timestamp), keep: usize) -> Result<Pruned, BackupError> {
     let names = target.names()?;
-    let gone = pruned(names.iter().map(String::as_str), origin, keep);
-    for name in &gone {
+    let pruned = pruned(names.iter().map(String::as_str), &Name::new(origin, at), keep);
+    for name in &pruned.gone {
         target.remove(name)?;
     }
-    Ok(gone)
+    Ok(pruned)
 }
 
 /// A backup, opened: a stream for [`store::restore`] or [`store::look_through`].

@@ -140,7 +140,11 @@ fn so_many_are_kept_and_nothing_of_others_goes() {
     }
     std::fs::write(dir.join("chancery-other-20200101T000000Z.age"), b"x").unwrap();
     std::fs::write(dir.join("notes"), b"x").unwrap();
-    let gone = prune(&target, ORIGIN, 2).unwrap();
+    std::fs::write(dir.join("chancery-ca.example-log-20990101T000000Z.age"), b"x").unwrap();
+    let pruned = prune(&target, (ORIGIN, NOW.plus_secs(3 * 86_400)), 2).unwrap();
+    assert_eq!(pruned.ahead, ["chancery-ca.example-log-20990101T000000Z.age"], "it counts for nothing");
+    std::fs::remove_file(dir.join(&pruned.ahead[0])).expect("and stays");
+    let gone = pruned.gone;
     assert_eq!((gone.len(), names(&dir).len()), (2, 4), "{gone:?}");
     assert!(gone.iter().all(|name| name.contains("20260921") || name.contains("20260922")), "{gone:?}");
     // A folder stands for the newest in it.

@@ -102,6 +102,16 @@ impl Fault {
         Fault::Unknown(brief(&said.to_string()))
     }
 
+    /// Of what follows something that was done: not all of it happened, and some of it did.
+    pub(crate) fn after_acting(self) -> Fault {
+        match self {
+            Fault::Refused(said) | Fault::Away(said) => {
+                Fault::Unknown(brief(&format!("not all of it was done: {said}")))
+            }
+            Fault::Unknown(_) => self,
+        }
+    }
+
     /// Of a connection that could not be made ready: whatever went wrong, nothing happened.
     pub(crate) fn before_acting(self) -> Fault {
         match self {
@@ -128,7 +138,8 @@ fn brief(said: &str) -> String {
 /// Names and secrets that no target is sent.
 ///
 /// # Errors
-/// [`Fault::Refused`]: an empty secret (RFC 4513 section 5.1.2: an LDAP server lets in whoever brings none), a NUL (where C ends a text).
+/// [`Fault::Refused`]: an empty secret (RFC 4513 section 5.1.2: an LDAP server lets in whoever brings none), control characters: a NUL ends a
+/// text in C, and the end of a line is the next command wherever a protocol has lines.
 pub(crate) fn sane(login: Login<'_>, user_bytes_max: usize) -> Result<(), Fault> {
     named(login.user, user_bytes_max)?;
     let secret = login.secret.expose();
@@ -136,7 +147,7 @@ pub(crate) fn sane(login: Login<'_>, user_bytes_max: usize) -> Result<(), Fault>
         () if secret.is_empty() || secret.len() > SECRET_BYTES_MAX => {
             Err(Fault::refused(format!("a password has 1 to {SECRET_BYTES_MAX} bytes")))
         }
-        () if secret.contains('\0') => Err(Fault::refused("a password has no NUL")),
+        () if secret.chars().any(char::is_control) => Err(Fault::refused("a password has no control characters")),
         () => Ok(()),
     }
 }
@@ -157,3 +168,28 @@ pub(crate) fn named(user: &str, user_bytes_max: usize) -> Result<(), Fault> {
 
 /// The longest password: PostgreSQL's clients take no longer one.
 pub(crate) const SECRET_BYTES_MAX: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_ends_a_line_or_a_text_is_sent() {
+        let is_sent = |user: &str, secret: &str| {
+            let secret = Secret::new(secret.to_owned());
+            sane(Login { user, secret: &secret }, 63)
+        };
+        assert_eq!(is_sent("app", "p\u{e4}ss w\"ord'"), Ok(()));
+        for bad in ["a\0", "x\r\nset k 0 0 1\r\nA\r\n", "a\nb", "a\tb", "\u{1b}[2J", "\u{85}"] {
+            assert!(matches!(is_sent("app", bad), Err(Fault::Refused(_))), "{bad:?}");
+            assert!(matches!(is_sent(bad, "secret"), Err(Fault::Refused(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_follows_something_that_was_done_is_never_nothing() {
+        for fault in [Fault::refused("no"), Fault::away("gone"), Fault::unknown("late")] {
+            assert!(matches!(fault.after_acting(), Fault::Unknown(_)));
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Where a target is, and how it is spoken to: by TLS, or plainly where nobody listens.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 
+use crate::allowed::Allowed;
 use crate::driver::Fault;
 use crate::stream::Stream;
 
@@ -19,6 +20,8 @@ pub struct Host {
     tls: Option<Arc<ClientConfig>>,
     /// For a library that makes its own configuration.
     roots_pem: String,
+    /// At which addresses it is dialled.
+    allowed: Allowed,
 }
 
 /// A host that is not spoken to.
@@ -58,7 +61,8 @@ impl Host {
             .map_err(|_| HostError::Roots)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Host { name: name.to_owned(), port, tls: Some(Arc::new(config)), roots_pem: roots_pem.to_owned() })
+        let (name, roots_pem) = (name.to_owned(), roots_pem.to_owned());
+        Ok(Host { name, port, tls: Some(Arc::new(config)), roots_pem, allowed: Allowed::default() })
     }
 
     /// Plainly, to this host.
@@ -72,7 +76,12 @@ impl Host {
 
     /// Plainly, wherever it is: whoever is on the way reads the passwords of administrators. Somebody has to have said so.
     pub fn plain_by_word(name: &str, port: u16) -> Host {
-        Host { name: name.to_owned(), port, tls: None, roots_pem: String::new() }
+        Host { name: name.to_owned(), port, tls: None, roots_pem: String::new(), allowed: Allowed::default() }
+    }
+
+    /// The same, dialled at those addresses alone.
+    pub fn within(self, allowed: Allowed) -> Host {
+        Host { allowed, ..self }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -91,9 +100,20 @@ impl Host {
         self.tls.as_ref()
     }
 
+    /// Where it is dialled. What its name leads to is looked at here, and not asked for again.
+    pub(crate) async fn addresses(&self) -> Result<Vec<SocketAddr>, Fault> {
+        let found = tokio::net::lookup_host((self.name.as_str(), self.port)).await.map_err(Fault::away)?;
+        let found: Vec<SocketAddr> = found.filter(|at| self.allowed.may(&self.name, at.ip(), self.port)).collect();
+        match found.is_empty() {
+            true => Err(Fault::away(format!("{} is at no address that may be dialled", self.name))),
+            false => Ok(found),
+        }
+    }
+
     /// A connection, before any TLS.
     pub(crate) async fn dial(&self) -> Result<TcpStream, Fault> {
-        let stream = TcpStream::connect((self.name.as_str(), self.port)).await.map_err(Fault::away)?;
+        let addresses = self.addresses().await?;
+        let stream = TcpStream::connect(addresses.as_slice()).await.map_err(Fault::away)?;
         stream.set_nodelay(true).map_err(Fault::away)?;
         Ok(stream)
     }

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod allowed;
 mod carry;
 mod deadline;
 mod driver;
@@ -24,13 +25,14 @@ mod postgres;
 mod redis;
 mod stream;
 
+pub use allowed::{Allowed, NoTarget};
 pub use carry::carry_out;
 pub use deadline::{ACT_MAX, DIAL_MAX};
 pub use driver::{Driver, Dynamic, Fault, Lease, Login};
 pub use host::{Host, HostError};
 pub use ldap::{Begins, Ldap};
 pub use mariadb::MariaDb;
-pub use outside::{ANSWER_BYTES_MAX, Exec, Hook, HookError, HookWish, Http, Outside, Program, TIME_MAX};
+pub use outside::{ANSWER_BYTES_MAX, Exec, Hook, HookError, HookWish, Http, Outside, Program, Served, TIME_MAX};
 pub use places::{Places, SHORTEST_OVERLAP_SECS};
 pub use postgres::Postgres;
 pub use redis::{Redis, Saved};

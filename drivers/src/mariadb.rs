@@ -33,14 +33,26 @@ impl MariaDb {
             let roots = self.host.roots_pem().as_bytes().to_vec().into();
             SslOpts::default().with_root_certs(vec![roots]).with_disable_built_in_roots(true)
         });
-        let options = OptsBuilder::default()
-            .ip_or_hostname(self.host.name())
-            .tcp_port(self.host.port())
-            .prefer_socket(false)
-            .user(Some(login.user))
-            .pass(Some(login.secret.expose().as_str()))
-            .ssl_opts(tls);
-        Conn::new(Opts::from(options)).await.map_err(not_let_in)
+        // By TLS its name is in its certificate; plainly it is dialled where it was looked at.
+        let mut places: Vec<String> = self.host.addresses().await?.iter().map(|at| at.ip().to_string()).collect();
+        if tls.is_some() {
+            places = vec![self.host.name().to_owned()];
+        }
+        let mut away = Fault::away("it is at no address");
+        for place in places {
+            let options = OptsBuilder::default()
+                .ip_or_hostname(place)
+                .tcp_port(self.host.port())
+                .prefer_socket(false)
+                .user(Some(login.user))
+                .pass(Some(login.secret.expose().as_str()))
+                .ssl_opts(tls.clone());
+            match Conn::new(Opts::from(options)).await {
+                Err(error @ Error::Io(_)) => away = not_let_in(error),
+                done => return done.map_err(not_let_in),
+            }
+        }
+        Err(away)
     }
 
     async fn act(&self, admin: Login<'_>, statements: &[String]) -> Result<(), Fault> {
@@ -55,8 +67,10 @@ impl MariaDb {
             session.query_drop(bounds).await.map_err(not_done)
         })
         .await?;
-        for statement in statements {
-            asked(async { session.query_drop(statement).await.map_err(not_done) }).await?;
+        for (nth, statement) in statements.iter().enumerate() {
+            let done = asked(async { session.query_drop(statement).await.map_err(not_done) }).await;
+            // Each is a transaction of its own: what was done before this one stays.
+            done.map_err(|fault| if nth > 0 { fault.after_acting() } else { fault })?;
         }
         Ok(())
     }

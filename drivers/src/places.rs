@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use policy::{Secret, Timestamp, World};
+use policy::{Owner, Secret, Timestamp, World};
 use secrets::rotation::{Credential, Outcome, Plan, Settings, Step};
 use secrets::{At, Errand, Hirer, Line, Product, Targets, Tenancy};
 
+use crate::allowed::Allowed;
 use crate::carry::carry_out;
 use crate::driver::{Dynamic, Fault, Lease, Login};
 use crate::host::{Host, HostError};
 use crate::ldap::{Begins, Ldap};
 use crate::mariadb::MariaDb;
-use crate::outside::{Exec, Hook, Http, Outside, Program};
+use crate::outside::{Exec, Hook, Http, Outside, Program, Served};
 use crate::postgres::Postgres;
 use crate::redis::{Redis, Saved};
 
@@ -20,23 +21,87 @@ use crate::redis::{Redis, Saved};
 pub struct Places {
     outside: Arc<Outside>,
     shortest_overlap_secs: u64,
+    allowed: Allowed,
     world: World,
+}
+
+/// Why a program or a hook is not used.
+enum Lack {
+    /// There is none of that name.
+    None(String),
+    /// It is not for secrets of this owner.
+    NotFor(String),
+}
+
+impl Lack {
+    fn says(self) -> String {
+        match self {
+            Lack::None(why) | Lack::NotFor(why) => why,
+        }
+    }
+
+    /// What is missing may be there again after the next start; whom it is not for is refused.
+    fn fault(self) -> Fault {
+        match self {
+            Lack::None(why) => Fault::away(why),
+            Lack::NotFor(why) => Fault::refused(why),
+        }
+    }
 }
 
 impl Places {
     /// With what the configuration has: programs and hooks, and how short an overlap may be.
     pub fn new(outside: Outside, shortest_overlap_secs: u64, world: World) -> Places {
-        Places { outside: Arc::new(outside), shortest_overlap_secs, world }
+        Places { outside: Arc::new(outside), shortest_overlap_secs, allowed: Allowed::default(), world }
     }
 
-    fn program(&self, name: &str) -> Result<Program, String> {
-        let none = || format!("the server's configuration has no [rotation.exec.{name}]");
-        self.outside.programs.get(name).cloned().ok_or_else(none)
+    /// The same, where nothing but these targets is dialled.
+    pub fn within(self, allowed: Allowed) -> Places {
+        Places { allowed, ..self }
     }
 
-    fn hook(&self, name: &str) -> Result<Hook, String> {
-        let none = || format!("the server's configuration has no [rotation.http.{name}]");
-        self.outside.hooks.get(name).cloned().ok_or_else(none)
+    fn program(&self, name: &str, owner: &Owner) -> Result<Program, Lack> {
+        served("exec", name, self.outside.programs.get(name), owner)
+    }
+
+    fn hook(&self, name: &str, owner: &Owner) -> Result<Hook, Lack> {
+        served("http", name, self.outside.hooks.get(name), owner)
+    }
+
+    fn host(&self, at: &At) -> Result<Host, HostError> {
+        let host = match &at.line {
+            Line::Here => Host::here(&at.host, at.port),
+            Line::Plain => Ok(Host::plain_by_word(&at.host, at.port)),
+            Line::Tls { roots } => Host::tls(&at.host, at.port, roots),
+        };
+        host.map(|host| host.within(self.allowed.clone()))
+    }
+
+    fn is_there(&self, at: &At) -> Result<(), String> {
+        self.host(at).map_err(|error| error.to_string())?;
+        self.allowed.check(&at.host, at.port)
+    }
+
+    /// Of a host that no operator listed it is not told whether it refuses, is silent, or speaks another language: whoever may set a
+    /// target up would look around in the network by that.
+    fn told(&self, at: &At, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Away(_) if !at.product.is_outside() && !self.allowed.lists(&at.host, at.port) => {
+                Outcome::Away(SILENT.to_owned())
+            }
+            other => other,
+        }
+    }
+}
+
+fn served<T: Clone>(table: &str, name: &str, there: Option<&Served<T>>, owner: &Owner) -> Result<T, Lack> {
+    match there {
+        Some(served) if served.owners.contains(owner) => Ok(served.what.clone()),
+        Some(_) => Err(Lack::NotFor(format!(
+            "[rotation.{table}.{name}] is not for secrets of {owner}: whoever keeps the server's configuration names {owner} among its \
+             `owners`"
+        ))),
+        None => Err(Lack::None(format!("the server's configuration has no [rotation.{table}.{name}]"))),
     }
 }
 
@@ -48,12 +113,12 @@ impl Default for Places {
 }
 
 impl Targets for Places {
-    fn check(&self, at: &At, settings: &Settings) -> Result<(), String> {
+    fn check(&self, at: &At, owner: &Owner, settings: &Settings) -> Result<(), String> {
         match at.product {
-            Product::Exec => drop(self.program(&at.host)?),
-            Product::Http => drop(self.hook(&at.host)?),
+            Product::Exec => drop(self.program(&at.host, owner).map_err(Lack::says)?),
+            Product::Http => drop(self.hook(&at.host, owner).map_err(Lack::says)?),
             Product::PostgreSql | Product::MariaDb | Product::Redis | Product::Ldap | Product::Ldaps => {
-                is_there(at)?;
+                self.is_there(at)?;
             }
         }
         let (shortest, overlap) = (self.shortest_overlap_secs, settings.overlap_secs);
@@ -82,14 +147,14 @@ impl Targets for Places {
         let secret = |_: &Credential| Secret::new(login.secret.expose().clone());
         let (at, path, operation) = (errand.at, errand.path.as_str(), errand.operation.as_str());
         // It was one when it was set up: nothing was asked.
-        let done = match (at.product, host(at)) {
-            (Product::Exec, _) => match self.program(&at.host) {
+        let done = match (at.product, self.host(at)) {
+            (Product::Exec, _) => match self.program(&at.host, errand.owner) {
                 Ok(program) => carry_out(&Exec::new(program, path, operation), step, admin, secret).await,
-                Err(why) => return Fault::away(why).into(),
+                Err(lack) => return not_begun(lack, step),
             },
-            (Product::Http, _) => match self.hook(&at.host) {
+            (Product::Http, _) => match self.hook(&at.host, errand.owner) {
                 Ok(hook) => carry_out(&Http::new(hook, path, operation, self.world.clone()), step, admin, secret).await,
-                Err(why) => return Fault::away(why).into(),
+                Err(lack) => return not_begun(lack, step),
             },
             (_, Err(error)) => return Fault::away(error).into(),
             (Product::PostgreSql, Ok(host)) => carry_out(&postgres(host, at), step, admin, secret).await,
@@ -98,14 +163,17 @@ impl Targets for Places {
             (Product::Ldap, Ok(host)) => carry_out(&Ldap::new(host, Begins::Asked), step, admin, secret).await,
             (Product::Ldaps, Ok(host)) => carry_out(&Ldap::new(host, Begins::AtOnce), step, admin, secret).await,
         };
-        done.unwrap_or_else(|| Fault::away("this is done in the register, not at a target").into())
+        match done {
+            Some(outcome) => self.told(at, outcome),
+            None => Fault::away("this is done in the register, not at a target").into(),
+        }
     }
 }
 
 impl Tenancy for Places {
     fn has(&self, at: &At) -> Result<(), String> {
         match at.product {
-            Product::PostgreSql | Product::MariaDb | Product::Redis => is_there(at),
+            Product::PostgreSql | Product::MariaDb | Product::Redis => self.is_there(at),
             Product::Ldap | Product::Ldaps | Product::Exec | Product::Http => {
                 Err(format!("{} has no users that live for a while: postgresql, mariadb and redis have", at.product))
             }
@@ -134,7 +202,7 @@ enum Deed {
 
 impl Places {
     async fn dynamic(&self, at: &At, admin: &secrets::Login, hirer: Hirer<'_>, deed: Deed) -> Outcome {
-        let host = match (self.has(at), host(at)) {
+        let host = match (self.has(at), self.host(at)) {
             (Ok(()), Ok(host)) => host,
             (Err(why), _) => return Fault::away(why).into(),
             (_, Err(error)) => return Fault::away(error).into(),
@@ -147,7 +215,15 @@ impl Places {
             Product::Redis => does(&Redis::new(host, Saved::AclFile), deed, lent(admin), lease).await,
             Product::Ldap | Product::Ldaps | Product::Exec | Product::Http => Err(Fault::away("no such users")),
         };
-        done.map_or_else(Outcome::from, |()| Outcome::Done)
+        self.told(at, done.map_or_else(Outcome::from, |()| Outcome::Done))
+    }
+}
+
+/// Of a login, a refusal would say that it is not let in: nobody was asked.
+fn not_begun(lack: Lack, step: &Step) -> Outcome {
+    match step {
+        Step::Test { .. } => Fault::away(lack.says()).into(),
+        _ => lack.fault().into(),
     }
 }
 
@@ -167,21 +243,78 @@ fn postgres(host: Host, at: &At) -> Postgres {
     Postgres::new(host, at.database.as_deref().unwrap_or(POSTGRES_DATABASE))
 }
 
-fn is_there(at: &At) -> Result<(), String> {
-    host(at).map(drop).map_err(|error| error.to_string())
-}
-
-fn host(at: &At) -> Result<Host, HostError> {
-    match &at.line {
-        Line::Here => Host::here(&at.host, at.port),
-        Line::Plain => Ok(Host::plain_by_word(&at.host, at.port)),
-        Line::Tls { roots } => Host::tls(&at.host, at.port, roots),
-    }
-}
-
+/// What is said of a target that is away where the operator did not list it.
+const SILENT: &str =
+    "it did not answer (`targets` in [rotation] of the server's configuration lists those of which more is told)";
 /// The database that every server has.
 const POSTGRES_DATABASE: &str = "postgres";
 /// The accounts of MariaDB that are set are those that log in from anywhere.
 const FROM_ANYWHERE: &str = "%";
 /// How short an overlap may be where the configuration says nothing: applications keep what they read for a minute as a rule.
 pub const SHORTEST_OVERLAP_SECS: u64 = 60;
+
+#[cfg(test)]
+mod tests {
+    use secrets::rotation::{Bounds, Others, Schedule};
+
+    use super::*;
+
+    fn places(allowed: Allowed) -> Places {
+        let what = Program { command: vec!["/bin/false".to_owned()], time: std::time::Duration::from_secs(5) };
+        let mut outside = Outside::default();
+        outside.programs.insert("router".to_owned(), Served { what, owners: vec![owner("web")] });
+        Places::new(outside, SHORTEST_OVERLAP_SECS, World::real()).within(allowed)
+    }
+
+    fn owner(name: &str) -> Owner {
+        Owner::parse(name).unwrap()
+    }
+
+    fn at(product: Product, host: &str, port: u16) -> At {
+        At { product, host: host.to_owned(), port, database: None, admin: None, pinned: None, line: Line::Plain }
+    }
+
+    fn single() -> Settings {
+        let plan = Plan::Single { user: "app".to_owned() };
+        Settings { plan, overlap_secs: 0, distance_secs: 0, bounds: Bounds::default(), schedule: Schedule::default() }
+    }
+
+    async fn does(places: &Places, at: &At, of: &Owner, is_test: bool) -> Outcome {
+        let path = "prod/x".parse().unwrap();
+        let errand = Errand { at, path: &path, owner: of, operation: "prod/x:1".to_owned() };
+        let credential = Credential { version: 2, user: "app".to_owned() };
+        let login = secrets::Login { user: "app".to_owned(), secret: Secret::new("secret".to_owned()) };
+        let step = match is_test {
+            true => Step::Test { credential },
+            false => Step::Set { credential, others: Others::Replaced },
+        };
+        places.act(&errand, &step, None, &login).await
+    }
+
+    #[tokio::test]
+    async fn a_program_is_for_the_owners_that_the_configuration_names() {
+        let (places, router) = (places(Allowed::default()), at(Product::Exec, "router", 0));
+        assert_eq!(places.check(&router, &owner("web"), &single()), Ok(()));
+        let refused = places.check(&router, &owner("alpha"), &single()).unwrap_err();
+        assert!(refused.contains("not for secrets of alpha") && refused.contains("owners"), "{refused}");
+        // At each step too: it may be another's since it was set up. Of a login that says nothing.
+        assert!(matches!(does(&places, &router, &owner("alpha"), false).await, Outcome::Refused(_)));
+        assert!(matches!(does(&places, &router, &owner("alpha"), true).await, Outcome::Away(_)));
+        assert!(matches!(does(&places, &router, &owner("web"), false).await, Outcome::Unknown(_)), "it was run");
+    }
+
+    #[tokio::test]
+    async fn of_a_target_that_is_away_is_told_what_the_operator_listed() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (target, web) = (at(Product::Redis, "127.0.0.1", closed), owner("web"));
+        assert_eq!(does(&places(Allowed::default()), &target, &web, true).await, Outcome::Away(SILENT.to_owned()));
+        let listed = Allowed::those(&["127.0.0.0/8".to_owned()]).unwrap();
+        let told = does(&places(listed), &target, &web, true).await;
+        assert!(matches!(&told, Outcome::Away(said) if said.contains("refused")), "{told:?}");
+        let elsewhere = places(Allowed::those(&["db.example.org".to_owned()]).unwrap());
+        assert!(elsewhere.check(&target, &web, &single()).is_err());
+        let metadata = at(Product::Redis, "169.254.169.254", 80);
+        assert!(places(Allowed::default()).check(&metadata, &web, &single()).is_err());
+        assert_eq!(does(&places(Allowed::default()), &metadata, &web, true).await, Outcome::Away(SILENT.to_owned()));
+    }
+}

@@ -58,8 +58,10 @@ impl Postgres {
         // A lock that somebody holds is no reason to wait for it in the dark.
         let bounds = format!("SET lock_timeout = '{LOCK_SECS}s'; SET statement_timeout = '{STATEMENT_SECS}s'");
         before(async { client.batch_execute(&bounds).await.map_err(not_done) }).await?;
-        for statement in statements {
-            asked(async { client.batch_execute(statement).await.map_err(not_done) }).await?;
+        for (nth, statement) in statements.iter().enumerate() {
+            let done = asked(async { client.batch_execute(statement).await.map_err(not_done) }).await;
+            // Each is a transaction of its own: what was done before this one stays.
+            done.map_err(|fault| if nth > 0 { fault.after_acting() } else { fault })?;
         }
         Ok(())
     }
@@ -113,7 +115,10 @@ impl Dynamic for Postgres {
         };
         let steps = [
             // Who only makes roles ends nobody's session, and takes over nothing, unless he is of that role himself.
-            if_there(format!("ALTER ROLE {role} NOLOGIN PASSWORD NULL; GRANT {role} TO CURRENT_USER")),
+            if_there(format!("GRANT {role} TO CURRENT_USER")),
+            // A session of his that holds his own row would have the next one wait for it.
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {name}"),
+            if_there(format!("ALTER ROLE {role} NOLOGIN PASSWORD NULL")),
             format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {name}"),
             if_there(format!("REASSIGN OWNED BY {role} TO {like}; DROP OWNED BY {role}; DROP ROLE {role}")),
         ];

@@ -166,6 +166,73 @@ fn a_refusal_says_in_one_sentence_what_was_missing() {
 }
 
 #[test]
+fn what_is_somebodys_secret_is_refused_with_the_right_that_is_lacking_and_without_a_word_of_whose_it_is() {
+    let policies = policies();
+    use Action::*;
+    let (secret, key) = (Resource::secret(None, "prod/db"), Resource::transit_key(None, "cards"));
+    let (reader, writer) = (actor(&[Role::SecretReader], &["web"]), actor(&[Role::SecretWriter], &["web"]));
+    let user = actor(&[Role::TransitUser], &["web"]);
+    for (actor, action, resource, says) in [
+        (
+            &writer,
+            ReadSecret,
+            &secret,
+            "the role admin, or the role secret-reader for its owner (it has secret-writer)",
+        ),
+        (
+            &reader,
+            WriteSecret,
+            &secret,
+            "the role admin, or the role secret-writer for its owner (it has secret-reader)",
+        ),
+        (
+            &reader,
+            LeaseSecret,
+            &secret,
+            "the role admin, or the role secret-leaser for its owner (it has secret-reader)",
+        ),
+        (&reader, DestroySecret, &secret, "the role admin (it has secret-reader)"),
+        (&reader, ReadSecret, &secret, "it does not belong to the owner of what it asks for (it belongs to web)"),
+        (&user, TransitSign, &key, "it does not belong to the owner of what it asks for (it belongs to web)"),
+        (
+            &user,
+            ManageTransitKeys,
+            &key,
+            "the role admin, or the role transit-manager for its owner (it has transit-user)",
+        ),
+        (
+            &reader,
+            TransitDecrypt,
+            &key,
+            "the role admin, or the role transit-user for its owner (it has secret-reader)",
+        ),
+        (&user, DestroyTransitKey, &key, "the role admin (it has transit-user)"),
+    ] {
+        assert_eq!(refused(&policies, actor, action, resource).missing, says, "{action}");
+    }
+    let nobodys = actor(&[Role::SecretReader], &[]);
+    let says = "it does not belong to the owner of what it asks for (it belongs to none)";
+    assert_eq!(refused(&policies, &nobodys, ReadSecret, &secret).missing, says);
+}
+
+#[test]
+fn a_file_of_policies_that_forbids_is_named_to_whoever_had_the_right_without_it() {
+    let frozen =
+        "forbid (principal, action == Action::\"read-secret\", resource) when { resource.path like \"prod/*\" };";
+    let policies = with(frozen).unwrap();
+    let reader = actor(&[Role::SecretReader], &["web"]);
+    for whose in [Some(owner("web")), None] {
+        let refusal = refused(&policies, &reader, Action::ReadSecret, &Resource::secret(whose, "prod/db"));
+        assert_eq!(refusal.missing, "policy zz-extra forbids it, whatever roles it has");
+        assert_eq!(refusal.rule.as_deref(), Some("zz-extra"));
+    }
+    // Who could not anyway learns nothing of it.
+    let writer = actor(&[Role::SecretWriter], &["web"]);
+    let refusal = refused(&policies, &writer, Action::ReadSecret, &Resource::secret(None, "prod/db"));
+    assert_eq!((refusal.rule, refusal.missing.contains("zz-extra")), (None, false));
+}
+
+#[test]
 fn a_refusal_names_actor_act_and_rule() {
     let refusal =
         refused(&policies(), &actor(&[Role::Admin], &[]), Action::IssueCertificate, &tls("web", &["www.elsewhere"]));

@@ -22,6 +22,10 @@ const ROUND: Duration = Duration::from_secs(3);
 const SECRETS: u64 = 1_000;
 const LEASE: Duration = Duration::from_secs(300);
 
+/// The binary's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     // `cargo test --benches` runs this too, to see that it builds.
     if std::env::args().any(|argument| argument == "--bench") {

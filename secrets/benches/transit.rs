@@ -15,6 +15,10 @@ use chancery_secrets::transit::{Encrypt, Key, KeyKind, Keyset, Mode, Sealed, Sig
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::rand::SystemRandom;
 
+/// The binary's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let (seconds, items, bytes) = (argument("--seconds", 3), argument("--items", 100), argument("--bytes", 1_024));
     let plain: Vec<Vec<u8>> = (0..items).map(|n| vec![n as u8; bytes]).collect();

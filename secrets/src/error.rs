@@ -19,6 +19,9 @@ pub enum SecretError {
     /// Something moved under the caller, or is not what he expected: read it again.
     #[error("{0}")]
     Conflict(String),
+    /// A target did not answer, and nothing was done there: ask again later.
+    #[error("{0}")]
+    Away(String),
     /// What was asked for cannot be: it says why.
     #[error("{what}: {why}")]
     Invalid {

@@ -42,15 +42,16 @@ pub use kinds::{
     TotpError, TotpHash, TotpWish, Wish, api_key_prefix, jwks, ssh_public_line,
 };
 pub use leasing::{
-    Hirer, LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseRole, Leased, Leases, RoleWish, Stage as LeaseStage, Tenancy,
+    ENDS_TRIED_MAX, Hirer, LEASE_SECS_MAX, LEASE_SECS_MIN, LEASES_OF_OWNER_MAX, LEASES_OF_ROLE_MAX, Lease, LeaseRole,
+    Leased, Leases, RoleWish, Stage as LeaseStage, Tenancy,
 };
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
 pub use turning::{
-    At, Due, Errand, Line, Login, Overdue, Place, Product, ROOTS_BYTES_MAX, Rotations, Targets, Turn, Turning,
-    TurningWish, WINDOWS_MAX, Warrants,
+    At, Due, Errand, Leaked, Line, Login, Overdue, Pinned, Place, Product, REASON_CHARS_MAX, ROOTS_BYTES_MAX,
+    Rotations, Targets, Turn, Turning, TurningWish, WINDOWS_MAX, Warrants, is_reason,
 };
 pub use vault::{
-    CACHE_SECS_MAX, Change, Code, KeptRead, LEFT_SHOWN_MAX, LastRead, Lease as CacheLease, Left, Listed, LostRegister,
-    Naming, Opened, PENDING_SECS, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Recovery, Search, Secret, Standing,
-    Tally, UNREAD_DAYS, Vault, Version, Walked, Wanted, Wrapping,
+    CACHE_SECS_MAX, Change, Code, Hand, KeptRead, LEFT_SHOWN_MAX, LastRead, Lease as CacheLease, Left, Listed,
+    LostRegister, Naming, Opened, PENDING_SECS, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Recovery, Search, Secret,
+    Standing, TAKEN_SHOWN_MAX, Tally, UNREAD_DAYS, Vault, Version, Walked, Wanted, Wrapping,
 };

@@ -321,3 +321,46 @@ fn a_key_that_is_not_its_values_is_not_sealed_in_its_place() {
         assert_eq!(house.read("b", "current").await.unwrap(), "y");
     });
 }
+
+/// Somebody who can write the database, and wants that nothing comes back.
+fn tampered(database: &Database, sql: &str) {
+    let Database::Sqlite(file) = database else { panic!("SQLite") };
+    rusqlite::Connection::open(file).unwrap().execute_batch(sql).unwrap();
+}
+
+#[test]
+fn what_somebody_altered_or_took_away_is_named_and_everything_else_comes_back() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let (_, papers) = with_ceremony(&house).await;
+        for on in ["a", "b", "c", "d", "e", "f"] {
+            house.put(on, on).await;
+        }
+        house.vault.wrap_all(&house.managing()).await.unwrap();
+        let world = house.lost().await;
+        let lost = LostRegister::of(database.clone(), ORIGIN).await.unwrap();
+        let private = joined(lost.key(), &papers, [0, 1, 2]);
+        let head_key = lost.open(&private).unwrap();
+        let house = House::recovered(&database, world, (head_key.to_seal(), 2)).await.unwrap();
+        let of = |id: &str| format!("(SELECT leaf FROM present WHERE kind = 'sealed' AND id = '{id}')");
+        let (b, c, f) = (of("b@1.1"), of("c@1.1"), of("f@1.1"));
+        tampered(
+            &database,
+            &format!("UPDATE beside SET bytes = (SELECT bytes FROM beside WHERE leaf = {f}) WHERE leaf = {b}"),
+        );
+        tampered(&database, &format!("DELETE FROM beside WHERE leaf = {c}"));
+        tampered(&database, "DELETE FROM present WHERE kind = 'sealed' AND id = 'd@1.1'");
+        tampered(&database, "UPDATE record SET body = '{}' WHERE kind = 'sealed' AND id = 'e@1.1'");
+
+        let walked = house.vault.restore_all(&house.managing(), &private).await.unwrap();
+        assert_eq!(counts(&walked), (2, 1, 4), "{walked:?}");
+        let named: Vec<_> = walked.which.iter().map(|left| left.id.as_str()).collect();
+        assert_eq!(named, ["b@1.1", "c@1.1", "e@1.1", "(not shown)"], "{walked:?}");
+        assert!(walked.which[3].why.contains("does not show 1 of the keys"), "{walked:?}");
+        for on in ["a", "f"] {
+            assert_eq!(house.read(on, "current").await.unwrap(), on);
+        }
+        // It is so whenever somebody tries again, and costs nothing that came back.
+        assert_eq!(counts(&house.vault.restore_all(&house.managing(), &private).await.unwrap()), (0, 3, 4));
+    });
+}

@@ -112,15 +112,19 @@ fn a_pair_is_exchanged_while_every_login_works_and_each_step_is_in_the_log() {
                 reads += 1;
             }
             // Make, set, test, promote, test, retire, test. The first opens what is current; those outside open what they need under
-            // one leaf, intend under another, and conclude under a third.
+            // one leaf, and the administrator's where they change something, intend under another, and conclude under a third.
             assert_eq!(steps, 7);
             let made = ["access", "record", "record", "record"].len();
-            let (outside, labelled) = (5 * 3, ["promote", "its labels", "at rest: its labels"].len());
+            let (outside, labelled) =
+                (5 * 3 + ["set", "retire"].len(), ["promote", "its labels", "at rest: its labels"].len());
             assert_eq!(house.leaves() - began, (made + outside + labelled + reads) as u64);
             let (user, password) = logs_in(&house, target).await;
             assert_eq!((before.as_str(), user.as_str()), ("app-a", "app-b"));
             assert_ne!(password, first);
             assert!(target.login("app-a", FIRST).await.is_err(), "the old one still logs in");
+            // What the service opened to exchange it is no reading.
+            let known = house.vault.look(&path("infra/admin")).await.unwrap().unwrap();
+            assert!(house.vault.last_read(&known).await.unwrap().is_none());
             let secret = house.vault.look(&path(SECRET)).await.unwrap().unwrap();
             assert_eq!(secret.labels().iter().map(|(l, n)| (l.as_str(), *n)).collect::<Vec<_>>(), [("current", 2)]);
             assert_eq!(house.fields(SECRET, "current").await.unwrap()["host"], "127.0.0.1", "its siblings stay");
@@ -139,8 +143,8 @@ struct Killed {
 }
 
 impl Targets for Killed {
-    fn check(&self, at: &At, settings: &Settings) -> Result<(), String> {
-        places().check(at, settings)
+    fn check(&self, at: &At, owner: &Owner, settings: &Settings) -> Result<(), String> {
+        places().check(at, owner, settings)
     }
 
     async fn act(&self, errand: &Errand<'_>, step: &Step, admin: Option<&Login>, login: &Login) -> Outcome {
@@ -273,6 +277,60 @@ fn what_a_rotation_exchanges_is_not_written_by_hand_until_it_ends() {
                 "another host, plainly: {again:?}"
             );
         }
+    });
+}
+
+#[test]
+fn who_says_that_it_leaked_says_why_and_it_is_exchanged_at_once() {
+    let target = Target::start();
+    on_sqlite(|database| {
+        let target = &target;
+        async move {
+            target.reset();
+            let (house, rotations) = house(&database, target, pair(), "app-a").await;
+            let (grant, on) = (|| house.grant(Action::WriteSecret, SECRET), path(SECRET));
+            ask(&house, &rotations).await;
+            run(&house, &rotations, &places()).await;
+            // The overlap is over, and the distance begins anew with each.
+            rotations.ask(grant(), &on).await.unwrap();
+            for _ in 0..4 {
+                rotations.step(&on, &Warden(&house), &places()).await.unwrap();
+            }
+            let refused = rotations.ask(grant(), &on).await;
+            assert!(matches!(refused, Err(SecretError::Conflict(_))), "{refused:?}");
+            let bare = rotations.ask_leaked(grant(), &on, "").await;
+            assert!(matches!(bare, Err(SecretError::Invalid { what: "reason", .. })), "{bare:?}");
+            let asked = rotations.ask_leaked(grant(), &on, "it stood in a commit").await.unwrap();
+            assert_eq!(asked.leaked().map(|leaked| leaked.reason.as_str()), Some("it stood in a commit"));
+            let (_, leaked) = logs_in(&house, target).await;
+            let began = house.world.now();
+            assert_eq!(run(&house, &rotations, &places()).await, Turn::Rests(None));
+            assert_eq!(house.world.now(), began, "nothing was waited for");
+            let (_, password) = logs_in(&house, target).await;
+            assert_ne!(password, leaked);
+            for user in ["app-a", "app-b"] {
+                assert!(target.login(user, &leaked).await.is_err(), "{user} still logs in with what leaked");
+            }
+        }
+    });
+}
+
+#[test]
+fn settings_are_judged_before_anything_is_opened() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let rotations = Rotations::new(house.vault.clone(), 1);
+        let kind = |kind| Naming { kind: Some(kind), ..Naming::default() };
+        let fields = [("username", "app-a"), ("password", "p")];
+        house.put_as("bare", Put { naming: kind(Kind::DatabasePassword), ..put(&fields) }).await.unwrap();
+        let mut none = wish(pair());
+        none.settings.overlap_secs = 0;
+        let began = house.leaves();
+        for wish in [none, wish(pair())] {
+            let set = rotations.set(house.grant(Action::WriteSecret, "bare"), &path("bare"), wish, &places()).await;
+            assert!(matches!(set, Err(SecretError::Invalid { .. })), "{set:?}");
+        }
+        assert_eq!(house.leaves(), began);
     });
 }
 

@@ -27,6 +27,7 @@ use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, Column, Listing, Paint, field, whole, words};
 use crate::parts::bar::Bar;
 use crate::parts::pages::{Page, Pages};
+use crate::parts::span::{Span, span};
 
 /// A signed log head is a few hundred bytes.
 const CHECKPOINT_BYTES_MAX: u64 = 64 << 10;
@@ -43,15 +44,9 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// List the latest entries of the log
-    List {
-        /// Begin after this index instead
-        #[arg(long)]
-        after: Option<u64>,
-        /// At most this many
-        #[arg(long, default_value_t = 50, value_parser = some())]
-        limit: usize,
-    },
+    /// List the latest entries of the log, or those of something, by somebody
+    #[command(after_help = LIST)]
+    List(List),
     /// Show one entry, or the policies or the profile that entries name by a hash
     #[command(after_help = "\
 Examples:
@@ -100,6 +95,58 @@ key said whose log it is: consistent with itself, identity not checked.")]
     },
 }
 
+const LIST: &str = "\
+Examples:
+  chancery audit list
+  chancery audit list --of prod/db --event access
+  chancery audit list --by token:shop --since 30d --json
+  chancery audit list --event refuse --since 1d
+
+With --of, --by or --event the log is walked from its first entry, or from --since or --after: all of it is looked at, and what there \
+is beyond --limit is said.";
+
+#[derive(clap::Args)]
+struct List {
+    /// Only of this: a secret's path, a record's id, a serial, a transit key (transit:NAME)
+    #[arg(long, value_name = "PATH")]
+    of: Option<String>,
+    /// Only by this actor, e.g. token:shop
+    #[arg(long, value_name = "ACTOR")]
+    by: Option<String>,
+    /// Only of this event or kind: access, record, refuse, intend, conclude, fail, revoke, import; certificate, secret ...
+    #[arg(long, value_name = "KIND")]
+    event: Option<String>,
+    /// Only of this time: 30d
+    #[arg(long, value_name = "TIME", value_parser = span, conflicts_with = "after")]
+    since: Option<Span>,
+    /// Begin after this index instead
+    #[arg(long)]
+    after: Option<u64>,
+    /// At most this many; 50 of the latest, 1000 of those that are sought
+    #[arg(long, value_parser = some())]
+    limit: Option<usize>,
+}
+
+impl List {
+    /// What the server is asked to look for.
+    fn sought(&self) -> Vec<(&'static str, String)> {
+        let said = [("of", &self.of), ("by", &self.by), ("event", &self.event)];
+        said.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+    }
+
+    /// After which entry it begins, in a log of so many.
+    async fn begins_after(&self, client: &Client, size: u64, limit: usize) -> Result<Option<u64>, Failure> {
+        if let Some(since) = self.since {
+            let secs = i64::try_from(since.secs()).unwrap_or(i64::MAX / 4);
+            let since = World::real().now().plus_secs(-secs).rfc3339();
+            return Ok(super::report::first_since(client, &since, size).await?.checked_sub(1));
+        }
+        // "after" is exclusive and the first entry has index 0, so that none means from the beginning.
+        let latest = self.sought().is_empty().then(|| size.checked_sub(limit as u64 + 1)).flatten();
+        Ok(self.after.or(latest))
+    }
+}
+
 #[derive(clap::Args)]
 struct Verify {
     /// An exported folder, instead of the register that --config names
@@ -119,7 +166,7 @@ struct Verify {
 /// Runs `chancery audit`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.what {
-        What::List { after, limit } => list(after, limit, global).await,
+        What::List(args) => list(args, global).await,
         What::Show { what } => show(what, global).await,
         What::Prove { index } => {
             output::json(&global.client()?.get(&format!("/api/v1/audit/{index}")).await?);
@@ -186,12 +233,14 @@ fn with_word(mut answer: Value) -> Value {
     leaf
 }
 
-async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), Failure> {
+async fn list(args: List, global: &Global) -> Result<(), Failure> {
     let client = global.client()?;
     let size = size(&client).await?;
-    // "after" is exclusive and the first entry has index 0, so that none means from the beginning.
-    let from = after.or_else(|| size.checked_sub(limit as u64 + 1));
-    let query: Vec<_> = from.map(|index| ("after", index.to_string())).into_iter().collect();
+    let mut query = args.sought();
+    let is_sought = !query.is_empty();
+    let limit = args.limit.unwrap_or(if is_sought || args.since.is_some() { SOUGHT } else { LATEST });
+    let from = args.begins_after(&client, size, limit).await?;
+    query.extend(from.map(|index| ("after", index.to_string())));
     let (wide, now) = (output::is_wide(), World::real().now().rfc3339());
     let mut listing = if wide { Listing::new(&WIDE, global.json) } else { Listing::new(&NARROW, global.json) };
     let mut pages = Pages::new(&client, "/api/v1/audit", &query, limit);
@@ -200,8 +249,13 @@ async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), F
         let rows = rows.map(|row| (Paint::Plain, if wide { row } else { narrow(row, &now) }));
         listing.add(&items, rows.collect());
     }
+    if let Some(next) = pages.next_cursor().filter(|_| is_sought || args.since.is_some()) {
+        let says = format!("there may be more than these {limit}: the same with --after {next}, without --since");
+        output::notice(&says, global.json);
+    }
     pages.end(global.json);
-    listing.end(&match (after, size) {
+    listing.end(&match (args.after, size) {
+        (_, 1..) if is_sought => "the log has no such entry".to_owned(),
         (Some(after), _) => format!("no entry after {after}; the log has {size}"),
         (None, 0) => "the log is empty".to_owned(),
         (None, _) => format!("of the log's {size} entries none can be read"),
@@ -209,6 +263,9 @@ async fn list(after: Option<u64>, limit: usize, global: &Global) -> Result<(), F
     Ok(())
 }
 
+/// So many of the latest, and so many of those that are sought, where nobody says.
+const LATEST: usize = 50;
+const SOUGHT: usize = 1_000;
 const WIDE: [Column; 8] = [
     whole("INDEX"),
     whole("TIME"),

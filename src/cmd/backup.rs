@@ -202,11 +202,14 @@ fn unmade(error: &BackupError) -> Failure {
     let failure = |exit| Failure::new(exit, "no backup was made").because(error);
     match error {
         BackupError::Exists(_) => {
-            failure(Exit::Failed).help("name another file, or a folder, where each has a name of its own")
+            failure(Exit::Failed).help("name another file, or a folder, where each has a name of its own by its second: then in a second")
         }
         BackupError::Recipients(_) | BackupError::Identity(_) => failure(Exit::Usage),
         BackupError::Place { .. } => {
-            failure(Exit::Unavailable).help("nothing was left under the name of a backup; give the same command again")
+            failure(Exit::Unavailable).help(
+                "look whether that place is there, may be written and has room (of a bucket: its credentials); nothing was left under the name of a \
+                 backup",
+            )
         }
         BackupError::Register(StoreError::Corrupt(_) | StoreError::Invalid(_)) => failure(Exit::Failed),
         BackupError::Register(_) => failure(Exit::Unavailable).help("look whether the database answers, and try again"),

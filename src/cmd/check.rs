@@ -22,7 +22,7 @@ Examples:
 .chancery.toml, in the application's folder, says what it needs; it has no value, and is committed:
   environments = [\"dev\", \"prod\"]
   default = \"dev\"
-  [need.DB_PASSWORD]
+  [need.DB_PASSWORD_FILE]
   reference = \"chy://{env}/db#password\"
   kind = \"database-password\"
   [need.SENTRY_DSN]

@@ -106,6 +106,7 @@ async fn restore(
                  start, and `chancery audit resume --reason TEXT` is the way on (docs/BACKUP.md)",
             ),
         }
+        output::line("a token that was lost too: `chancery recovery restore` with the papers (docs/RECOVERY.md)");
     }
     match report.findings_total {
         0 => Ok(()),
@@ -244,7 +245,10 @@ fn unread(error: &BackupError) -> Failure {
         ),
         BackupError::Register(StoreError::Corrupt(_)) => failure(Exit::Failed).help("take another backup"),
         BackupError::Register(_) => failure(Exit::Unavailable).help("look whether the database answers; nothing is in it now"),
-        BackupError::Place { .. } | BackupError::Exists(_) => failure(Exit::Failed),
+        BackupError::Place { .. } => {
+            failure(Exit::Failed).help("look whether it is there and may be read (of a bucket: its credentials)")
+        }
+        BackupError::Exists(_) => failure(Exit::Failed),
         BackupError::Recipients(_) | BackupError::Identity(_) => failure(Exit::Usage),
     }
 }

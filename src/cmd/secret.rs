@@ -17,7 +17,7 @@ use self::rotating::{Rotate, Rotation, rotate, rotation};
 use crate::Global;
 use crate::client::Client;
 use crate::failure::{Failure, OrFail};
-use crate::output::{self, Listing, Paint, field, whole, words};
+use crate::output::{self, Listing, Paint, field, spare, whole, words};
 use crate::parts::moment::Moment;
 use crate::parts::pages::Pages;
 use crate::parts::span::{Span, span};
@@ -156,12 +156,15 @@ Examples:
 const ROTATE: &str = "\
 Examples:
   chancery secret rotation prod/db --plan pair --user shop_a --user shop_b \\
-    --admin prod/db-admin --every 30d --window 'Sat,Sun 02:00-06:00'
+    --driver postgresql --host 127.0.0.1 --admin infra/postgres-admin \\
+    --every 30d --window 'Sat,Sun 02:00-06:00'
+  chancery secret rotation prod/db --overlap 2h       # the rest stays as it is
   chancery secret rotate prod/db --dry-run
   chancery secret rotate prod/db
   chancery secret rotate prod/db --back
+  chancery secret rotate prod/db --leaked --reason 'it stood in a commit'
 
-A new password is set, tried with a real login, and only then current; the one before goes on for the overlap, and then ends.";
+The secret's `username` is one of the users: the one whose password it has. A new password is set, tried with a real login, and only then current; the one before goes on for the overlap, and then ends.";
 
 #[derive(clap::Args)]
 struct List {
@@ -259,23 +262,75 @@ fn place(path: &str) -> Result<String, Failure> {
 
 async fn act(word: &str, body: Value, client: &Client, global: &Global) -> Result<(), Failure> {
     let secret = client.post(&format!("/api/v1/secret-acts/{word}"), &body).await?;
-    told(&secret, global.json);
+    match global.json {
+        true => output::json(&secret),
+        false => output::facts(&[facts(&secret), vec![("done", done(word, &body, &secret))]].concat()),
+    }
     Ok(())
+}
+
+/// What an act did, in words.
+fn done(word: &str, body: &Value, secret: &Value) -> String {
+    let [version, label] = ["version", "label"].map(|name| field(body, name));
+    match word {
+        "roll-back" => format!("version {} is current again", at_label(secret, "current")),
+        "label" if version.is_empty() => format!("{label} is taken away"),
+        "label" => format!("{label} stands at version {}", at_label(secret, &label)),
+        "disable" => format!("version {version} is out of use; `chancery secret enable` takes it back"),
+        "enable" => format!("version {version} is in use again"),
+        "delete" => "out of use; `chancery secret restore` takes it back until then".to_owned(),
+        "restore" => "in use again".to_owned(),
+        "destroy" => format!("destroyed for good: version {}", field(body, "versions")),
+        other => other.to_owned(),
+    }
+}
+
+/// At which version a label stands.
+fn at_label(secret: &Value, label: &str) -> String {
+    secret.get("labels").map_or_else(String::new, |labels| field(labels, label))
 }
 
 /// What came of a change, in a line or two.
 fn told(secret: &Value, as_json: bool) {
-    if as_json {
-        return output::json(secret);
+    match as_json {
+        true => output::json(secret),
+        false => output::facts(&facts(secret)),
     }
+}
+
+/// What is said of a secret, and of those of its versions that are not in use.
+fn facts(secret: &Value) -> Vec<(&'static str, String)> {
     let mut facts = output::shown(secret, &["path", "owner", "kind", "description"]);
     facts.push(("labels", labels(secret)));
-    if is_deleted(secret) {
-        facts.push(("deleted", field(secret, "deleted")));
-        facts.push(("destroyed after", field(secret, "destroyed_after")));
-    }
-    output::facts(&facts);
+    let tags = secret.get("tags").and_then(Value::as_object).into_iter().flatten();
+    let tags: Vec<_> = tags.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect();
+    let unused: Vec<_> = versions_of(secret)
+        .iter()
+        .filter(|version| field(version, "state") != "enabled")
+        .take(UNUSED_SHOWN)
+        .map(|version| format!("{} {}", field(version, "number"), field(version, "state")))
+        .collect();
+    let is_locked = secret.get("purge_lock").and_then(Value::as_bool).unwrap_or_default();
+    let cached = secret.get("cache_secs").and_then(Value::as_u64);
+    let more = [
+        ("tags", tags.join(", ")),
+        ("not in use", unused.join(", ")),
+        ("kept", format!("{} versions without a label", field(secret, "keep"))),
+        ("locked", if is_locked { "nothing of it may be destroyed".to_owned() } else { String::new() }),
+        ("in caches", cached.map_or_else(String::new, |secs| format!("{secs} s at most"))),
+        ("deleted", field(secret, "deleted")),
+        ("destroyed after", field(secret, "destroyed_after")),
+    ];
+    facts.extend(more.into_iter().filter(|(_, says)| !says.is_empty()));
+    facts
 }
+
+fn versions_of(secret: &Value) -> &[Value] {
+    secret.get("versions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice)
+}
+
+/// So many versions that are not in use are named.
+const UNUSED_SHOWN: usize = 16;
 
 fn is_deleted(secret: &Value) -> bool {
     secret.get("deleted").is_some_and(|at| !at.is_null())
@@ -296,36 +351,50 @@ async fn list(args: List, client: &Client, global: &Global) -> Result<(), Failur
     let flags =
         [("deleted", args.deleted), ("overdue", args.overdue), ("stuck", args.stuck), ("unowned", args.unowned)];
     query.extend(flags.into_iter().filter(|(_, is_said)| *is_said).map(|(name, _)| (name, "true".to_owned())));
+    let none = match query.is_empty() {
+        true => "no secret that you may know of: `chancery secret put PATH` makes one",
+        false => "no secret that you may know of is one of those",
+    };
     let mut pages = Pages::new(client, "/api/v1/secrets", &query, args.limit);
-    let columns = [
-        whole("PATH"),
-        whole("OWNER"),
-        whole("KIND"),
+    let mut columns = vec![whole("PATH"), whole("OWNER")];
+    columns.extend(args.deleted.then(|| whole("STATE")));
+    columns.extend([
+        spare(whole("KIND")),
         whole("VERSION"),
         whole("EXPIRES"),
-        words("LAST READ"),
-        words("DESCRIPTION"),
-    ];
+        whole("LAST READ"),
+        spare(words("DESCRIPTION")),
+    ]);
     let (mut listing, now) = (Listing::new(&columns, global.json), World::real().now());
     while let Some(page) = pages.next().await? {
         let rows = page.items.iter().map(|secret| {
             let paint = if is_deleted(secret) { Paint::Faint } else { Paint::Plain };
             let (ends, expires) = Moment::of(secret, "expires").left(now, None, true);
             let paint = if is_deleted(secret) { paint } else { ends };
-            let texts = ["path", "owner", "kind", "newest"].map(|name| field(secret, name));
-            (paint, [&texts[..], &[expires, last_read(secret), field(secret, "description")]].concat())
+            let [path, owner, kind, newest, description] =
+                ["path", "owner", "kind", "newest", "description"].map(|name| field(secret, name));
+            let current = Some(at_label(secret, "current")).filter(|at| !at.is_empty()).unwrap_or(newest);
+            let state = args.deleted.then(|| String::from(if is_deleted(secret) { "deleted" } else { "in use" }));
+            let row = [path, owner].into_iter().chain(state);
+            (paint, row.chain([kind, current, expires, last_read_day(secret), description]).collect())
         });
         listing.add(&page.items, rows.collect());
     }
-    listing.end("no secret that you may know of: `chancery secret put PATH` makes one");
+    listing.end(none);
     pages.end(global.json);
     Ok(())
 }
 
 /// `2026-11-28 by token:shop`, or that nobody did.
 fn last_read(secret: &Value) -> String {
+    let by = secret.get("last_read").filter(|read| !read.is_null()).map(|read| format!(" by {}", field(read, "by")));
+    last_read_day(secret) + &by.unwrap_or_default()
+}
+
+/// `2026-11-28`, or that nobody did.
+fn last_read_day(secret: &Value) -> String {
     let read = secret.get("last_read").filter(|read| !read.is_null());
-    read.map_or("never".to_owned(), |read| format!("{} by {}", Moment::of(read, "at").day(), field(read, "by")))
+    read.map_or_else(|| "never".to_owned(), |read| Moment::of(read, "at").day())
 }
 
 fn versions(secret: &Value, as_json: bool) {
@@ -336,14 +405,14 @@ fn versions(secret: &Value, as_json: bool) {
     output::facts(&[("last read", last_read(secret))]);
     output::line("");
     let now = World::real().now();
-    let items = secret.get("versions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let items = versions_of(secret);
     let rows = items.iter().map(|version| (paint(version), row(version, now)));
     let columns = [
         whole("VERSION"),
         whole("STATE"),
         words("LABELS"),
         whole("WRITTEN"),
-        words("BY"),
+        spare(words("BY")),
         words("FIELDS"),
         whole("EXPIRES"),
     ];
@@ -361,6 +430,9 @@ fn row(version: &Value, now: Timestamp) -> Vec<String> {
         let texts = version.get(name).and_then(Value::as_array).into_iter().flatten();
         texts.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
     };
+    let references = version.get("references").and_then(Value::as_object).into_iter().flatten();
+    let references = references.map(|(name, to)| format!("{name} ({})", to.as_str().unwrap_or_default()));
+    let fields = Some(joined("fields")).filter(|fields| !fields.is_empty()).into_iter().chain(references);
     let (_, expires) = Moment::of(version, "expires").left(now, None, true);
     let at = Moment::of(version, "at").day();
     vec![
@@ -369,7 +441,31 @@ fn row(version: &Value, now: Timestamp) -> Vec<String> {
         joined("labels"),
         at,
         field(version, "by"),
-        joined("fields"),
+        fields.collect::<Vec<_>>().join(", "),
         expires,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_is_said_and_references_stand_beside_fields() {
+        let version = json!({"number": 2, "state": "disabled", "labels": ["current"], "fields": ["host"],
+            "references": {"password": "chy://prod/db#password@current"}});
+        let secret = json!({"path": "prod/url", "labels": {"current": 2}, "tags": {"team": "shop"}, "keep": 10, "purge_lock": true,
+            "versions": [version]});
+        let said: Vec<String> = facts(&secret).into_iter().map(|(name, says)| format!("{name}: {says}")).collect();
+        for wanted in ["tags: team=shop", "not in use: 2 disabled", "locked: nothing of it may be destroyed"] {
+            assert!(said.iter().any(|says| says == wanted), "{said:?}");
+        }
+        assert!(said.iter().all(|says| !says.starts_with("deleted")), "{said:?}");
+        let fields = row(&version, World::real().now()).get(5).cloned().unwrap_or_default();
+        assert_eq!(fields, "host, password (chy://prod/db#password@current)");
+        let destroyed = done("destroy", &json!({"versions": ["1", "previous"]}), &secret);
+        assert_eq!(destroyed, "destroyed for good: version 1, previous");
+        assert_eq!(done("roll-back", &json!({"version": null}), &secret), "version 2 is current again");
+        assert_eq!(done("label", &json!({"label": "blue", "version": null}), &secret), "blue is taken away");
+    }
 }

@@ -1,13 +1,14 @@
-//! `[rotation]`: the programs and hooks by which secrets may be exchanged, and how short an overlap may be.
+//! `[rotation]`: the programs and hooks by which secrets may be exchanged, whose secrets each is for, which targets are dialled, and how
+//! short an overlap may be.
 //!
-//! Nobody names another program or URL than those: a caller says a name.
+//! Nobody names another program or URL than those: a caller says a name, of one that is for the owner of his secret.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drivers::{Hook, HookWish, Outside, Places, Program, SHORTEST_OVERLAP_SECS, TIME_MAX};
-use policy::{Secret, World};
+use drivers::{Allowed, Hook, HookWish, Outside, Places, Program, SHORTEST_OVERLAP_SECS, Served, TIME_MAX};
+use policy::{Owner, Secret, World};
 use serde::Deserialize;
 
 use crate::failure::{Failure, OrFail};
@@ -18,6 +19,8 @@ use crate::files;
 #[serde(deny_unknown_fields, default)]
 pub struct Rotation {
     shortest_overlap_secs: u64,
+    /// Nothing else is dialled; absent: all but link-local addresses.
+    targets: Option<Vec<String>>,
     exec: BTreeMap<String, RawProgram>,
     http: BTreeMap<String, RawHook>,
 }
@@ -26,6 +29,8 @@ pub struct Rotation {
 #[serde(deny_unknown_fields)]
 struct RawProgram {
     command: Vec<String>,
+    /// Whose secrets it exchanges; it has to be said.
+    owners: Option<Vec<Owner>>,
     #[serde(default = "timeout_default")]
     timeout_secs: u64,
 }
@@ -38,6 +43,7 @@ struct RawHook {
     secret_file: Option<PathBuf>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+    owners: Option<Vec<Owner>>,
     #[serde(default = "timeout_default")]
     timeout_secs: u64,
 }
@@ -45,7 +51,7 @@ struct RawHook {
 impl Default for Rotation {
     fn default() -> Self {
         let shortest_overlap_secs = SHORTEST_OVERLAP_SECS;
-        Self { shortest_overlap_secs, exec: BTreeMap::new(), http: BTreeMap::new() }
+        Self { shortest_overlap_secs, targets: None, exec: BTreeMap::new(), http: BTreeMap::new() }
     }
 }
 
@@ -55,6 +61,15 @@ impl Rotation {
         if self.shortest_overlap_secs == 0 {
             let why = "without an overlap nobody has the time to read the new credential".to_owned();
             return Err(("shortest_overlap_secs".to_owned(), why, "shortest_overlap_secs = 60"));
+        }
+        if let Some(targets) = &self.targets {
+            if targets.len() > TARGETS_MAX {
+                let why = format!("at most {TARGETS_MAX} are listed: write a network, or *.domain");
+                return Err(("targets".to_owned(), why, "targets = [\"10.1.0.0/16\"]"));
+            }
+            Allowed::those(targets).map_err(|error| {
+                ("targets".to_owned(), error.to_string(), "targets = [\"*.db.example.internal:5432\", \"10.1.0.0/16\"]")
+            })?;
         }
         let is_name = |name: &str| !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.chars().all(is_of_name);
         let names = self.exec.keys().map(|name| ("exec", name)).chain(self.http.keys().map(|name| ("http", name)));
@@ -70,6 +85,7 @@ impl Rotation {
                 return Err((format!("exec.{name}.command"), why, "command = [\"/usr/local/bin/rotate-router\"]"));
             }
             is_time(&format!("exec.{name}"), program.timeout_secs)?;
+            is_said(&format!("exec.{name}"), program.owners.as_ref())?;
         }
         for (name, hook) in &mut self.http {
             is_time(&format!("http.{name}"), hook.timeout_secs)?;
@@ -77,6 +93,7 @@ impl Rotation {
                 let why = "a certificate is shown with its key: both or neither".to_owned();
                 return Err((format!("http.{name}.key"), why, "key = \"hook.key\""));
             }
+            is_said(&format!("http.{name}"), hook.owners.as_ref())?;
             let all = [Some(&mut hook.roots), hook.secret_file.as_mut(), hook.certificate.as_mut(), hook.key.as_mut()];
             for path in all.into_iter().flatten() {
                 *path = dir.join(&*path);
@@ -88,14 +105,21 @@ impl Rotation {
     /// Reads what the hooks need, and makes the places where secrets are exchanged.
     pub fn places(&self, world: World) -> Result<Places, Failure> {
         let mut outside = Outside::default();
-        for (name, RawProgram { command, timeout_secs }) in &self.exec {
-            let program = Program { command: command.clone(), time: Duration::from_secs(*timeout_secs) };
-            outside.programs.insert(name.clone(), program);
+        for (name, RawProgram { command, owners, timeout_secs }) in &self.exec {
+            let what = Program { command: command.clone(), time: Duration::from_secs(*timeout_secs) };
+            outside.programs.insert(name.clone(), Served { what, owners: owners.clone().unwrap_or_default() });
         }
         for (name, raw) in &self.http {
-            outside.hooks.insert(name.clone(), hook(name, raw)?);
+            let served = Served { what: hook(name, raw)?, owners: raw.owners.clone().unwrap_or_default() };
+            outside.hooks.insert(name.clone(), served);
         }
-        Ok(Places::new(outside, self.shortest_overlap_secs, world))
+        let places = Places::new(outside, self.shortest_overlap_secs, world);
+        match &self.targets {
+            None => Ok(places),
+            Some(targets) => {
+                Ok(places.within(Allowed::those(targets).or_fail("`targets` of [rotation] cannot be used")?))
+            }
+        }
     }
 }
 
@@ -135,6 +159,19 @@ fn is_time(key: &str, secs: u64) -> Result<(), (String, String, &'static str)> {
     }
 }
 
+/// Whose secrets a program or a hook is for is said: it does what it does for whoever writes one of them.
+fn is_said(key: &str, owners: Option<&Vec<Owner>>) -> Result<(), (String, String, &'static str)> {
+    match owners {
+        Some(_) => Ok(()),
+        None => {
+            let why =
+                "whose secrets it exchanges has to be said, since whoever writes one of them has it set a password"
+                    .to_owned();
+            Err((format!("{key}.owners"), why, "owners = [\"default\"]"))
+        }
+    }
+}
+
 fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
@@ -144,5 +181,34 @@ fn timeout_default() -> u64 {
 }
 
 const NAME_BYTES_MAX: usize = 64;
+/// More targets are a network.
+const TARGETS_MAX: usize = 256;
 const SECRET_BYTES_MAX: u64 = 4 * 1024;
 const PEM_BYTES_MAX: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_secrets_a_program_is_for_and_what_is_dialled_is_said_in_words_that_hold() {
+        let checked = |text: &str| toml::from_str::<Rotation>(text).expect("TOML").check(Path::new("/"));
+        let hook = "[http.x]\nurl = \"https://x\"\nroots = \"r\"";
+        for (text, key) in [
+            ("[exec.x]\ncommand = [\"/x\"]", "exec.x.owners"),
+            (hook, "http.x.owners"),
+            ("targets = [\"http://x\"]", "targets"),
+        ] {
+            assert_eq!(checked(text).expect_err(text).0, key, "{text}");
+        }
+        for text in [
+            "[exec.x]\ncommand = [\"/x\"]\nowners = [\"web\"]",
+            "[exec.x]\ncommand = [\"/x\"]\nowners = []",
+            &format!("{hook}\nowners = [\"web\"]"),
+            "targets = []",
+            "targets = [\"*.db.example.internal:5432\", \"10.1.0.0/16\"]",
+        ] {
+            assert!(checked(text).is_ok(), "{text}");
+        }
+    }
+}

@@ -51,7 +51,11 @@ impl<'a> Pages<'a> {
         query.push(("limit", &limit));
         match &self.cursor {
             Cursor::Begins => {}
-            Cursor::GoesOn(cursor) => query.push(("cursor", cursor)),
+            Cursor::GoesOn(cursor) => {
+                // Where the first one began is told once: of the log, both are the same parameter.
+                query.retain(|(name, _)| *name != "after");
+                query.push(("cursor", cursor));
+            }
             Cursor::Over => return Ok(None),
         }
         let text: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
@@ -73,6 +77,14 @@ impl<'a> Pages<'a> {
     /// Whether there are more than were asked for.
     pub fn has_more(&self) -> bool {
         matches!(self.cursor, Cursor::GoesOn(_))
+    }
+
+    /// Where it goes on, in the server's words.
+    pub fn next_cursor(&self) -> Option<&str> {
+        match &self.cursor {
+            Cursor::GoesOn(cursor) => Some(cursor),
+            Cursor::Begins | Cursor::Over => None,
+        }
     }
 
     /// Says beside them that the register is held, where it is.

@@ -177,10 +177,12 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
     ask_for_secrets(&house).await;
     store::Ledger::opens_under(database.clone(), &house.pool, ORIGIN).await.unwrap().unwrap();
     let (sealed, _) = ledger.sealed_keys(None).await.unwrap();
-    let of_value = sealed.iter().find(|key| key.id() == "kept@1").unwrap();
+    let (_, of_value) = sealed.iter().find(|(id, _)| id == "kept@1").unwrap();
+    let of_value = of_value.as_ref().unwrap();
     ledger.wrap_key(of_value, |_| Ok::<_, store::StoreError>(vec![1; 8]), &actor()).await.unwrap();
     let (sealed, _) = ledger.sealed_keys(None).await.unwrap();
-    let of_value = sealed.iter().find(|key| key.id() == "kept@1").unwrap();
+    let (_, of_value) = sealed.iter().find(|(id, _)| id == "kept@1").unwrap();
+    let of_value = of_value.as_ref().unwrap();
     ledger.seal_again(of_value, &[7; 32], &actor()).await.unwrap();
     assert_eq!(ledger.unseal(&value, &recorded).await.unwrap().as_slice(), [7; 32]);
     drop(ledger.end_seal(1, &keys[&1], actor()).await.unwrap());

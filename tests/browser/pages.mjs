@@ -60,6 +60,11 @@ for (const javaScriptEnabled of [true, false]) {
           const box = await when.boundingBox();
           if (!box || box.x < 0 || box.x + box.width > width) { fault(at, "an end is out of sight"); break; }
         }
+        if (width < 800) {
+          const bare = await page.evaluate(() => [...document.querySelectorAll(".kept td[data-what]")]
+            .filter((cell) => ["none", "normal"].includes(getComputedStyle(cell, "::before").content)).length);
+          if (bare > 0) fault(at, `${bare} cells do not say what they are`);
+        }
         if (!(await saysTheSame(path, page))) fault(at, "says something else than with scripts");
         if (javaScriptEnabled) {
           await page.evaluate(axe);

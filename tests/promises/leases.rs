@@ -84,6 +84,10 @@ fn a_user_comes_is_renewed_and_goes_and_his_password_is_shown_once() {
     assert!(!reads(&target, &user) && users(&target).is_empty(), "{}", users(&target));
     // What was his password is in the register no more.
     assert_eq!(house.json(&["secret", "lease", "list"]).as_array().map(Vec::len), Some(0));
+    // One flag changes what it says, and nothing else.
+    house.run(&["secret", "lease", "role", ROLE, "--longest", "30m"]);
+    let role = house.json(&["secret", "lease", "role", ROLE]);
+    assert_eq!((&role["secs_max"], &role["secs"], &role["like"]), (&json!(1_800), &json!(1_800), &json!("readers")));
     // An ended role makes nobody.
     house.run(&["secret", "lease", "role", ROLE, "--end"]);
     assert!(!house.output(&["secret", "lease", "get", ROLE]).status.success());
@@ -108,6 +112,27 @@ fn a_lease_ends_by_itself_and_goes_on_ending_while_the_target_is_away() {
     target.run("ALTER ROLE rotator LOGIN");
     assert!(until(2 * PATIENCE, || state(&house, &user) == "ended"), "{}", state(&house, &user));
     assert!(until(PATIENCE, || users(&target).is_empty()), "{}", users(&target));
+    is_clean(&mut house);
+}
+
+#[test]
+fn nobody_was_made_at_a_target_that_is_away_and_nobody_is_told_of_him() {
+    let mut house = House::started();
+    let body = json!({"kind": "database-password", "owner": "default",
+        "fields": {"username": "rotator", "password": "first"}})
+    .to_string();
+    let url = house.https(&format!("/api/v1/secrets/{ADMIN}"));
+    let put = house.curl_admin(&["-X", "PUT", "-H", "Content-Type: application/json", "-d", &body, &url]);
+    assert_eq!(put.status, 201, "{}", put.text());
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let port = closed.to_string();
+    let role = ["secret", "lease", "role", ROLE, "--driver", "redis", "--host", "127.0.0.1", "--port", &port];
+    house.run(&[&role[..], &["--admin", ADMIN, "--like", "readers", "--owner", "default"]].concat());
+    let got = house.output(&["secret", "lease", "get", ROLE]);
+    let said = String::from_utf8_lossy(&got.stderr).into_owned();
+    assert_eq!(got.status.code(), Some(4), "{said}");
+    assert!(said.contains("did not answer") && !said.contains("refused"), "{said}");
+    assert_eq!(house.json(&["secret", "lease", "list"]).as_array().map(Vec::len), Some(0));
     is_clean(&mut house);
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::house::{House, PATIENCE, fail, succeed, text, until};
+use crate::house::{House, PATIENCE, PYTHON, fail, succeed, text, until};
 use crate::postgres::Postgres;
 
 const CANARY: &str = "canary-7f3a9d51c2e84b60";
@@ -85,15 +85,65 @@ fn a_secret_is_written_read_rolled_back_and_taken_out_of_use_by_commands() {
     house.run(&["secret", "delete", "prod/api/key"]);
     let gone = fail(house.command(&["secret", "get", "prod/api/key"]));
     assert!(gone.contains("deleted") && gone.contains("restored"), "{gone}");
-    house.run(&["secret", "restore", "prod/api/key"]);
+    let listed = house.run(&["secret", "list", "--deleted"]);
+    let is_said = |path: &str, state: &str| listed.lines().any(|line| line.starts_with(path) && line.contains(state));
+    assert!(is_said("prod/api/key", "deleted") && is_said("prod/db", "in use"), "{listed}");
+    assert!(house.run(&["secret", "list", "--overdue"]).contains("is one of those"));
+    let restored = house.run(&["secret", "restore", "prod/api/key"]);
+    assert!(restored.contains("in use again") && restored.contains("team=shop"), "{restored}");
     assert_eq!(get(&house, "prod/api/key"), "first");
     let early = fail(house.command(&["secret", "destroy", "prod/api/key", "--all"]));
     assert!(early.contains("delete it first"), "{early}");
+    // A program that failed writes nothing, and nothing is no value.
+    let empty = piped(&house, &["secret", "put", "prod/api/key"], b"");
+    let says = String::from_utf8_lossy(&empty.stderr).into_owned();
+    assert!(empty.status.code() == Some(2) && says.contains("--empty"), "{says}");
+    assert_eq!(get(&house, "prod/api/key"), "first");
+    // Who had it, in a leak.
+    let readings = house.json(&["audit", "list", "--of", "prod/api/key", "--event", "access", "--since", "1d"]);
+    let readings = readings.as_array().expect("a list");
+    let is_one =
+        |leaf: &serde_json::Value| leaf["event"] == "access" && leaf["opened"].to_string().contains("prod/api/key@");
+    assert!(readings.len() >= 4 && readings.iter().all(is_one), "{readings:?}");
+    let by = readings[0]["actor"]["id"].as_str().expect("an actor").to_owned();
+    let first =
+        house.json(&["audit", "list", "--of", "prod/api/key", "--event", "access", "--by", &by, "--limit", "1"]);
+    assert_eq!(first.as_array().map(Vec::as_slice), Some(&readings[..1]));
+    assert!(house.run(&["audit", "list", "--of", "prod/nothing"]).contains("no such entry"));
     // Each of them stands in the log, by its name and version.
     let log = house.run(&["audit", "list", "--limit", "200"]);
     assert!(log.contains("prod/api/key@1.2"), "{log}");
     let report = house.json(&["audit", "verify"]);
     assert_eq!(report["findings_total"], 0, "{report}");
+}
+
+/// A terminal that showed nothing shows everything again, whatever ended the command.
+#[test]
+fn a_signal_at_the_unseen_prompt_gives_the_terminal_back() {
+    let house = House::started();
+    let script = "\
+import os, signal, subprocess, sys, termios, time
+_, slave = os.openpty()
+shows = lambda: bool(termios.tcgetattr(slave)[3] & termios.ECHO)
+for number in (signal.SIGINT, signal.SIGTERM):
+    people = subprocess.Popen(sys.argv[1:], stdin=slave, stdout=slave, stderr=slave)
+    until = time.time() + 30
+    while shows() and time.time() < until:
+        time.sleep(0.02)
+    assert not shows(), 'it asks unseen'
+    people.send_signal(number)
+    print(people.wait(30) + number, shows())
+";
+    let built = house.command(&[]);
+    let mut people = std::process::Command::new(PYTHON);
+    for (name, value) in built.get_envs() {
+        match value {
+            Some(value) => people.env(name, value),
+            None => people.env_remove(name),
+        };
+    }
+    people.args(["-c", script, env!("CARGO_BIN_EXE_chancery"), "secret", "put", "prod/typed"]);
+    assert_eq!(succeed(people), "0 True\n0 True\n");
 }
 
 /// Without the token nothing is opened but what it opened a moment ago, nothing fills the log, and it heals by itself.
@@ -273,7 +323,7 @@ fn what_ends_who_read_last_and_the_access_review_by_commands() {
     assert!(status.contains("The secret prod/a of default expires at "), "{status}");
     assert!(status.contains("2 in use, 1 expire within 30 days, 0 expired, 0 unread for 90 days"), "{status}");
     let metrics = house.curl_admin(&[&house.https("/metrics")]).text();
-    assert!(metrics.contains("chancery_secrets{state=\"in-use\"} 2\n"), "{metrics}");
+    assert!(metrics.contains("chancery_secrets{state=\"all\"} 2\n"), "{metrics}");
     assert!(metrics.contains("chancery_secrets_expiring{within=\"24h\"} 1\n"), "{metrics}");
 
     // A code, and not the seed.
@@ -286,13 +336,17 @@ fn what_ends_who_read_last_and_the_access_review_by_commands() {
     let report: Value = serde_json::from_str(&house.run(&["report", "--since", "1d"])).expect("one object");
     let rows = |part: &str| report[part].as_array().cloned().unwrap_or_default();
     let secret = rows("secrets").into_iter().find(|row| row["path"] == "prod/a").expect("the secret");
-    assert!(secret["read_by"].as_str().is_some_and(|read| read.contains(" leaf ")), "{secret}");
-    assert!(secret["may_read"].as_str().is_some_and(|may| may.contains("token:")), "{secret}");
-    assert!(rows("proofs").iter().any(|row| row["proof"] == "token" && row["as_administrator"] != "0"), "{report}");
+    assert!(secret["read_by"][0].as_str().is_some_and(|read| read.contains(" leaf ")), "{secret}");
+    assert!(secret["may_read"][0].as_str().is_some_and(|may| may.contains("token:")), "{secret}");
+    assert!(rows("proofs").iter().any(|row| row["proof"] == "token" && row["as_administrator"] != 0), "{report}");
     assert_eq!(rows("controls").len(), 9);
+    assert!(secret["owned"] == true && secret["expires"].is_string() && secret["may_read_total"].is_u64(), "{secret}");
+    assert!(rows("secrets").iter().any(|row| row["expires"].is_null()), "{report}");
+    let two = fail(house.command(&["report", "--json", "--format", "csv"]));
+    assert!(two.contains("leave one of them out"), "{two}");
     let total =
         |what: &str| rows("totals").into_iter().find(|row| row["what"] == what).expect("a total")["count"].clone();
-    assert_eq!((total("secrets in use"), total("readings of secrets in this time")), ("3".into(), "2".into()));
+    assert_eq!((total("secrets in use"), total("readings of secrets in this time")), (3.into(), 2.into()));
     let csv = house.run(&["report", "--since", "1d", "--format", "csv"]);
     assert!(csv.lines().any(|line| line.starts_with("secrets,prod/b,default,")), "{csv}");
     let html = house.run(&["report", "--since", "1d", "--format", "html"]);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use ca::{Authority, TokenHealth as Health};
 use lifecycle::{Bucket, Expiring, RenewalWatch};
-use policy::{Grant, Timestamp, World};
-use secrets::SecretError;
+use policy::{Action, Actor, Grant, Owner, Resource, Timestamp, World};
+use secrets::{SecretError, SecretPath};
 use serde::Serialize;
 use store::{Alarm, Integrity, Ledger, StoreError};
 use tokio::sync::Semaphore;
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use super::backups::BackupWatch;
 use super::forecast::Surveyor;
 use super::metrics::{Own, Readings};
-use super::notice::{Notice, Sentences};
+use super::notice::{Names, Notice, Sentences};
 use super::orphans::{Orphans, orphans};
 use super::secrets::Keepsakes;
 use super::vitals::{Ends, Vitals};
@@ -168,7 +168,7 @@ pub(crate) struct Lookout {
     keepsakes: Arc<Keepsakes>,
     notice: Notice,
     /// What goes on by itself, and what it has to say.
-    tasks: Vec<(&'static str, Sentences)>,
+    tasks: Vec<(&'static str, Names, Sentences)>,
     backups: BackupWatch,
     /// One probe at a time asks each: behind a frozen database they would fill its queues.
     register: Probe,
@@ -186,7 +186,7 @@ impl Lookout {
         world: World,
         renewals: RenewalWatch,
         (surveyor, keepsakes): (Arc<Surveyor>, Arc<Keepsakes>),
-        (notice, tasks, backups): (Notice, Vec<(&'static str, Sentences)>, BackupWatch),
+        (notice, tasks, backups): (Notice, Vec<(&'static str, Names, Sentences)>, BackupWatch),
     ) -> Self {
         let (register, writes, token) = (Probe::default(), Probe::default(), Probe::default());
         let https = Mutex::default();
@@ -276,7 +276,8 @@ impl Lookout {
         self.ledger.held().map(|_| HELD_READS)
     }
 
-    /// What somebody should look at, in sentences: one for each cause, with the way out where there is one.
+    /// What somebody should look at, in sentences: one for each cause, with the way out where there is one. A secret, its owner, a user of
+    /// a lease and the host he is at are named to whoever may list that secret; others hear how many there are and of what kind.
     pub(crate) async fn alarms(&self, grant: &Grant, tokens: Ends) -> Result<Vec<String>, StoreError> {
         let health = self.authority.health();
         let several = health.tokens.len() > 1;
@@ -305,18 +306,26 @@ impl Lookout {
         let unfit = health.unfit.into_iter().filter(|unfit| !unfit.is_told && !is_held).map(|unfit| unfit.why);
         let stopped = stopped.into_iter().map(|one| one.why);
         alarms.extend(stopped.chain(health.due).chain(unfit.take(ALARMS_MAX)).map(|why| format!("{why}.")));
+        let names_all = self.lists_every_owner(grant.actor());
         alarms.extend(altered.iter().rev().take(ALARMS_MAX).map(|alarm| {
+            let place = if names_all { alarm.place.clone() } else { unnamed(&alarm.place) };
             format!(
                 "The register was altered: {}: {} (met {} times since {}). Look with `chancery audit verify`.",
-                alarm.place, alarm.says, alarm.times, alarm.at
+                place, alarm.says, alarm.times, alarm.at
             )
         }));
         alarms.extend(self.notice.says());
-        for (what, task) in &self.tasks {
-            let (says, total) = task.says(ALARMS_MAX);
+        for (what, names, task) in &self.tasks {
+            let (mut says, total) = task.says(ALARMS_MAX);
+            match names {
+                Names::Secrets if !names_all => says.clear(),
+                Names::Secrets => says.retain(|says| self.lists_what_is_named(grant.actor(), says)),
+                Names::Nothing => {}
+            }
             let more = total.saturating_sub(says.len());
+            let which = if says.is_empty() { "alarms" } else { "more alarms" };
             alarms.extend(says);
-            alarms.extend((more > 0).then(|| format!("There are {more} more alarms of {what}.")));
+            alarms.extend((more > 0).then(|| format!("Of {what} there are {which}: {more}.")));
         }
         alarms.extend(self.backups.alarms(self.ledger.cautious_time()));
         let condition = self.ledger.condition();
@@ -338,7 +347,9 @@ impl Lookout {
             Err(error) => return Err(error),
         }
         match self.keepsakes.survey(grant).await {
-            Ok(survey) => alarms.extend(survey.alarms.iter().cloned()),
+            Ok(survey) => {
+                alarms.extend(survey.alarms(|owner, path| self.lists(grant.actor(), Some(owner), path.as_str())))
+            }
             Err(SecretError::Store(StoreError::Held(_))) if is_held => {}
             Err(SecretError::Store(error)) => return Err(error),
             Err(other) => return Err(StoreError::Corrupt(other.to_string())),
@@ -358,6 +369,24 @@ impl Lookout {
             alarms.push(format!("There are {} more alarms.", found.total - ALARMS_MAX as u64));
         }
         Ok(alarms)
+    }
+
+    /// Whether somebody may list the secrets of an owner at a path: as the lists ask it, and no refusal to write down.
+    fn lists(&self, actor: &Actor, owner: Option<&Owner>, path: &str) -> bool {
+        let on = Resource::secret(owner.cloned(), path);
+        self.authority.policies().decide(actor, Action::ListSecrets, &on).is_ok()
+    }
+
+    /// Whether he may list those of all owners.
+    pub(crate) fn lists_every_owner(&self, actor: &Actor) -> bool {
+        let policies = self.authority.policies();
+        self.lists(actor, None, "") && policies.owners().iter().all(|rules| self.lists(actor, Some(&rules.name), ""))
+    }
+
+    /// Whether he may list what a sentence names, once he may list those of all owners: a policy may take paths out.
+    fn lists_what_is_named(&self, actor: &Actor, says: &str) -> bool {
+        let words = says.split_whitespace().map(|word| word.trim_matches(|c: char| ".,:;()`".contains(c)));
+        words.filter_map(|word| word.parse::<SecretPath>().ok()).all(|path| self.lists(actor, None, path.as_str()))
     }
 
     /// A responder that is not renewed; and that somebody asked by OCSP of a certificate that this node might have made and the
@@ -482,6 +511,24 @@ fn cumulative(buckets: &BTreeMap<Bucket, Expiring>) -> Vec<(&'static str, u64)> 
     counted.collect()
 }
 
+/// A place in the register without the names of secrets, of their owners and readers; other places as they are.
+fn unnamed(place: &str) -> String {
+    if !place.split_whitespace().any(|word| OF_SECRETS.contains(&word)) {
+        return place.to_owned();
+    }
+    let words = place.split_whitespace().map(|word| match word.split_once('=') {
+        Some((name, _)) if NAMING.contains(&name) => format!("{name}=(not told)"),
+        Some(_) | None => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Places of secrets begin with these words, or have them.
+const OF_SECRETS: [&str; 7] =
+    ["kind=secret", "kind=rotation", "kind=lease", "kind=lease-role", "kind=transit-key", "ward", "reading"];
+/// What names them there.
+const NAMING: [&str; 4] = ["id", "owner", "reader", "lookup"];
+
 /// What a register that is held comes with in alarms: how many rows were met since that are not what this node knew, in words. The
 /// others are causes of their own.
 fn by_the_hold(integrity: Integrity) -> (String, Vec<Alarm>) {
@@ -518,6 +565,22 @@ mod tests {
         assert_eq!(others, [before]);
         let fine = Integrity { held: None, alarms: alarms.clone(), alarms_total: 4 };
         assert_eq!(by_the_hold(fine), (String::new(), alarms));
+    }
+
+    #[test]
+    fn a_place_in_the_register_tells_no_name_of_a_secret_to_whoever_may_list_none() {
+        for (place, told) in [
+            ("record kind=secret id=merger/escrow", "record kind=secret id=(not told)"),
+            ("ward id=merger/escrow@1 column ends", "ward id=(not told) column ends"),
+            (
+                "reading id=merger/escrow@1 reader=token:a column leaf",
+                "reading id=(not told) reader=(not told) column leaf",
+            ),
+            ("record kind=api-token id=a", "record kind=api-token id=a"),
+            ("leaf 8", "leaf 8"),
+        ] {
+            assert_eq!(unnamed(place), told);
+        }
     }
 
     #[test]

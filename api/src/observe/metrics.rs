@@ -395,8 +395,7 @@ impl Metrics {
 
     fn set_secrets(&self, (tally, overdue): &(Tally, u64)) {
         let Tally { all, expired, ending, unread, stuck } = *tally;
-        let states =
-            [("in-use", all), ("expired", expired), ("unread", unread), ("stuck", stuck), ("overdue", *overdue)];
+        let states = [("all", all), ("expired", expired), ("unread", unread), ("stuck", stuck), ("overdue", *overdue)];
         for (state, count) in states {
             self.secrets.get_or_create(&ByState { state }).set(count);
         }

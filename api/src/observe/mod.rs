@@ -26,7 +26,7 @@ pub(crate) use forecast::{Survey, Surveyor, live, renewed};
 pub(crate) use health::{HsmStatus, Lookout};
 pub(crate) use metrics::{Metrics, Own, Readings};
 pub use notice::Notice;
-pub(crate) use notice::Sentences;
+pub(crate) use notice::{Names, Sentences};
 pub(crate) use orphans::{Orphans, orphans};
 pub(crate) use secrets::Keepsakes;
 pub(crate) use vitals::Ends;

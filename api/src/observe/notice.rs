@@ -17,6 +17,15 @@ impl Notice {
     }
 }
 
+/// What the sentences of a task name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// Secrets, users and hosts: they are for whoever may list every secret, and others hear how many sentences there are.
+    Secrets,
+    /// Nothing of anybody's.
+    Nothing,
+}
+
 /// What a task of the service's own has to tell, as of its last look; copies share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sentences(Arc<Mutex<Vec<String>>>);

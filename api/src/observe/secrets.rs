@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use policy::{Grant, Owner, Timestamp, World};
-use secrets::{PENDING_SECS, Rotations, Search, SecretError, Tally, Vault};
+use secrets::{PENDING_SECS, Rotations, Search, Secret, SecretError, SecretPath, Tally, Vault};
 
 /// How old what is told may be.
 const AGE_MAX: Duration = Duration::from_secs(5);
@@ -23,10 +23,89 @@ const DAY_SECS: i64 = 86_400;
 pub(crate) struct SecretSurvey {
     /// How many there are of each sort.
     pub(crate) tally: Tally,
-    /// What somebody should look at, in sentences.
-    pub(crate) alarms: Vec<String>,
+    /// What somebody should look at.
+    troubles: Vec<Trouble>,
     /// How many are older than their rotation allows, of those that are told.
     pub(crate) overdue: u64,
+}
+
+/// What is wrong with some of them in the same way: how many there are, and of the first ones which.
+#[derive(Clone, Debug)]
+struct Trouble {
+    sort: Sort,
+    total: u64,
+    /// There may be more than were counted.
+    is_least: bool,
+    told: Vec<Told>,
+}
+
+/// One of them, in a sentence, and whose it is: that sentence is for whoever may know of it.
+#[derive(Clone, Debug)]
+struct Told {
+    owner: Owner,
+    path: SecretPath,
+    says: String,
+}
+
+/// In which way.
+#[derive(Clone, Copy, Debug)]
+enum Sort {
+    Ending,
+    Waiting,
+    Late,
+}
+
+impl Sort {
+    /// How it is told of one, of several, and what lists them.
+    fn words(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Sort::Ending => {
+                ("secret expires within 7 days or has", "secrets expire within 7 days or have", "--expiring 7d")
+            }
+            Sort::Waiting => (
+                "secret has a version that waits as pending",
+                "secrets have a version that waits as pending",
+                "--stuck",
+            ),
+            Sort::Late => (
+                "credential is older than its rotation allows",
+                "credentials are older than their rotations allow",
+                "--overdue",
+            ),
+        }
+    }
+}
+
+impl Trouble {
+    /// In sentences for one reader: which of them he may know of by name, and how many more there are.
+    fn says(&self, may: &impl Fn(&Owner, &SecretPath) -> bool) -> Vec<String> {
+        let known = self.told.iter().filter(|told| may(&told.owner, &told.path));
+        let mut says: Vec<String> = known.map(|told| told.says.clone()).collect();
+        let rest = self.total.saturating_sub(says.len() as u64);
+        let (one, several, filter) = self.sort.words();
+        let least = if self.is_least { "at least " } else { "" };
+        let more = if says.is_empty() { "" } else { "more " };
+        let what = if rest == 1 { one } else { several };
+        says.extend((rest > 0).then(|| {
+            let count = upper(&format!("{least}{rest} {more}{what}"));
+            format!("{count}: `chancery secret list {filter}` names those that you may know of.")
+        }));
+        says
+    }
+}
+
+/// With a capital letter.
+fn upper(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
+}
+
+impl SecretSurvey {
+    /// What somebody should look at, in sentences. `may` says of each secret whether the reader may know of it: of the others he hears how
+    /// many they are.
+    pub(crate) fn alarms(&self, may: impl Fn(&Owner, &SecretPath) -> bool) -> Vec<String> {
+        self.troubles.iter().flat_map(|trouble| trouble.says(&may)).collect()
+    }
 }
 
 /// Looks after the secrets of this vault.
@@ -57,66 +136,107 @@ impl Keepsakes {
         let now = self.world.now();
         let tally = self.vault.tally(None, now).await?;
         let (late, more) = self.rotations.overdue((None, now, OVERDUE_SECS), None, TOLD_MAX).await?;
-        let mut alarms = self.ending(&tally, now).await?;
-        alarms.extend(self.waiting(&tally, now).await?);
-        alarms.extend(late.iter().map(|(turning, late)| {
-            format!(
+        let (ending, waiting) = (self.ending(&tally, now).await?, self.waiting(&tally, now).await?);
+        let overdue = late.len() as u64;
+        let told = late.iter().map(|(turning, late)| Told {
+            owner: turning.owner().clone(),
+            path: turning.path().clone(),
+            says: format!(
                 "The credential of the secret {} is older than its rotation allows, by {} days: `chancery secret rotation {0}` says why.",
                 turning.path(),
                 late / OVERDUE_SECS
-            )
-        }));
-        alarms.extend(more.is_some().then(|| {
-            "There are more credentials that are older than their rotations allow: `chancery secret list --overdue`.".to_owned()
-        }));
-        let survey = Arc::new(SecretSurvey { tally, alarms, overdue: late.len() as u64 });
+            ),
+        });
+        let (is_least, told) = (more.is_some(), told.collect());
+        let total = overdue.saturating_add(u64::from(is_least));
+        let late = Trouble { sort: Sort::Late, total, is_least, told };
+        let survey = Arc::new(SecretSurvey { tally, troubles: vec![ending, waiting, late], overdue });
         *self.recent.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&survey)));
         Ok(survey)
     }
 
     /// What has ended, and what ends within days.
-    async fn ending(&self, tally: &Tally, now: Timestamp) -> Result<Vec<String>, SecretError> {
+    async fn ending(&self, tally: &Tally, now: Timestamp) -> Result<Trouble, SecretError> {
         let [day, week, ..] = tally.ending;
         let total = tally.expired.saturating_add(day).saturating_add(week);
-        if total == 0 {
-            return Ok(Vec::new());
-        }
         let ends_before = Some(now.plus_secs(ENDING_DAYS * DAY_SECS));
         let search = Search { ends_before, limit: TOLD_MAX, ..Search::default() };
-        let (found, _) = self.vault.inventory(&search, |_, _| true).await?;
-        let told = found.iter().filter_map(|(secret, _)| {
+        let says = |secret: &Secret| {
             let ends = secret.ends()?;
             let (path, owner) = (secret.path(), secret.owner());
             let says = if ends < now { "has expired at" } else { "expires at" };
             Some(format!(
                 "The secret {path} of {owner} {says} {ends}: `chancery secret put {path}` writes its next version."
             ))
-        });
-        Ok(told.chain(more(total, found.len(), "expire within a week or have", "--expiring 7d")).collect())
+        };
+        self.trouble(Sort::Ending, total, &search, says).await
     }
 
     /// Versions that nobody promotes.
-    async fn waiting(&self, tally: &Tally, now: Timestamp) -> Result<Vec<String>, SecretError> {
-        if tally.stuck == 0 {
-            return Ok(Vec::new());
-        }
+    async fn waiting(&self, tally: &Tally, now: Timestamp) -> Result<Trouble, SecretError> {
         let search =
             Search { pending_before: Some(now.plus_secs(-PENDING_SECS)), limit: TOLD_MAX, ..Search::default() };
-        let (found, _) = self.vault.inventory(&search, |_, _| true).await?;
-        let told = found.iter().map(|(secret, _)| {
+        let says = |secret: &Secret| {
             let path = secret.path();
-            format!(
+            Some(format!(
                 "A version of the secret {path} of {} waits as pending for more than a day: `chancery secret rollback {path} pending` \
                  makes it current.",
                 secret.owner()
-            )
+            ))
+        };
+        self.trouble(Sort::Waiting, tally.stuck, &search, says).await
+    }
+
+    /// The first of so many that are found by this; where there are none, nothing is sought.
+    async fn trouble(
+        &self,
+        sort: Sort,
+        total: u64,
+        search: &Search,
+        says: impl Fn(&Secret) -> Option<String>,
+    ) -> Result<Trouble, SecretError> {
+        let is_least = total >= store::WARDS_COUNTED_MAX;
+        if total == 0 {
+            return Ok(Trouble { sort, total, is_least, told: Vec::new() });
+        }
+        let (found, _) = self.vault.inventory(search, |_, _| true).await?;
+        let told = found.iter().filter_map(|(secret, _)| {
+            Some(Told { owner: secret.owner().clone(), path: secret.path().clone(), says: says(secret)? })
         });
-        Ok(told.chain(more(tally.stuck, found.len(), "have a version that waits", "--stuck")).collect())
+        Ok(Trouble { sort, total, is_least, told: told.collect() })
     }
 }
 
-/// That there are more than were told.
-fn more(total: u64, told: usize, what: &str, filter: &str) -> Option<String> {
-    let rest = total.saturating_sub(told as u64);
-    (rest > 0).then(|| format!("{rest} more secrets {what}: `chancery secret list {filter}`."))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(owner: &str, path: &str) -> Told {
+        let owner = Owner::parse(owner).expect("an owner");
+        Told { owner, path: path.parse().expect("a path"), says: format!("The secret {path} expires.") }
+    }
+
+    #[test]
+    fn who_may_not_know_of_a_secret_hears_how_many_there_are_and_no_name() {
+        let all = vec![told("web", "shop/db"), told("db", "falcon/escrow")];
+        let ending = Trouble { sort: Sort::Ending, total: 3, is_least: false, told: all };
+        let none = Trouble { sort: Sort::Waiting, total: 0, is_least: false, told: Vec::new() };
+        let survey = SecretSurvey { troubles: vec![ending, none], ..SecretSurvey::default() };
+        let everybodys = survey.alarms(|_, _| true);
+        assert_eq!(everybodys.len(), 3, "{everybodys:?}");
+        assert!(everybodys[2].starts_with("1 more secret expires within 7 days or has:"), "{everybodys:?}");
+        let of_web = survey.alarms(|owner, _| owner.as_str() == "web");
+        assert!(of_web.len() == 2 && of_web[1].starts_with("2 more secrets expire"), "{of_web:?}");
+        let nobodys = survey.alarms(|_, _| false);
+        assert!(nobodys.len() == 1 && nobodys[0].starts_with("3 secrets expire within 7 days or have:"), "{nobodys:?}");
+        for name in ["falcon", "shop", "web"] {
+            assert!(!nobodys.concat().contains(name), "{nobodys:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_counted_to_the_end_is_said_to_be_that() {
+        let late = Trouble { sort: Sort::Late, total: 2, is_least: true, told: vec![told("web", "shop/db")] };
+        assert!(late.says(&|_, _| false)[0].starts_with("At least 2 credentials are older"), "{late:?}");
+    }
 }

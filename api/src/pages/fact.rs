@@ -25,6 +25,11 @@ pub(super) fn mono(what: &'static str, value: impl Into<String>) -> Fact {
 impl Fact {
     /// The same, leading to a list.
     pub(super) fn to(self, asked: &Asked) -> Self {
-        Self { link: Some(asked.link("/certificates")), ..self }
+        self.at(asked.link("/certificates"))
+    }
+
+    /// The same, leading to a page.
+    pub(super) fn at(self, link: String) -> Self {
+        Self { link: Some(link), ..self }
     }
 }

@@ -15,6 +15,7 @@ mod session;
 
 mod chart;
 mod lives;
+mod piece;
 mod words;
 
 mod asked;

@@ -1,5 +1,6 @@
 //! The first page: in one sentence what needs attention, then what ends when, and the first to act for.
 
+use ::secrets::Tally;
 use askama::Template;
 use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
@@ -12,8 +13,9 @@ use super::asked::{Asked, owners, sees_ssh_alone};
 use super::chart::{self, Chart, SPANS};
 use super::first::First;
 use super::frame::{Head, Place, render, see};
+use super::piece::{Piece, pieces};
 use super::row::{self, Row};
-use super::secrets::SecretsAsked;
+use super::secrets::{self, SecretsAsked};
 use super::session::Visitor;
 use super::words::{grouped, many, moment};
 use crate::app::App;
@@ -44,6 +46,9 @@ struct Overview {
     /// Whether the rows are what somebody must act for; else the next to end.
     acting: bool,
     all: Vec<More>,
+    /// Secrets, the next to end first.
+    kept: Vec<secrets::Row>,
+    all_kept: String,
     status: Option<Status>,
     proposals: Vec<Proposed>,
 }
@@ -112,11 +117,16 @@ struct SpanLink {
     chosen: bool,
 }
 
+/// A sentence, part by part.
+struct Alarm {
+    parts: Vec<Piece>,
+}
+
 /// What needs the right to read the status.
 struct Status {
     hsm: HsmStatus,
     issuers: Vec<String>,
-    alarms: Vec<String>,
+    alarms: Vec<Alarm>,
     size: u64,
     root: String,
     key: String,
@@ -167,9 +177,18 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
         says.first = "Nothing has been issued yet.".to_owned();
         says.second = "The server's own certificate is in time.".to_owned();
     }
+    let tally = tally(app, actor, owner.as_ref()).await?;
+    if let Some(tally) = &tally {
+        says = says.and_of(tally, empty);
+    }
     let proposals = app.authority().proposals(actor, true, None).await?.0.into_iter().map(Proposed::of).collect();
-    let mut cards = cards(&survey, &orphans, &list, &of_certificates);
-    cards.extend(secrets(app, actor, owner.as_ref()).await?);
+    let mut cards = if empty { Vec::new() } else { cards(&survey, &orphans, &list, &of_certificates) };
+    cards.extend(tally.iter().flat_map(|tally| of_secrets(tally, &list.owner)));
+    let kept = match tally {
+        Some(_) => secrets::next_to_end(app, actor, owner.as_ref(), ROWS).await?,
+        None => Vec::new(),
+    };
+    let all_kept = SecretsAsked { owner: list.owner.clone(), state: "expiring".to_owned(), ..SecretsAsked::default() };
     let chart = chart::draw(&survey.certificates, now, span, between);
     Ok(Overview {
         head: Head::of(app, actor, Place::Overview),
@@ -192,6 +211,8 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
         acting: to_act > 0 || !orphans.is_empty(),
         all: whole(&survey, &orphans, &list, of_certificates),
         rows,
+        kept,
+        all_kept: all_kept.link(),
         status: status(app, actor).await?,
         owners: owners(app, actor),
         owner: list.owner,
@@ -290,7 +311,7 @@ fn says(survey: &Survey, orphaned: u64) -> Says {
     let second = match (whys.is_empty(), all) {
         (true, 0) => ssh.trim().to_owned(),
         (true, _) => {
-            format!("Nothing has expired without a successor, and nothing is past the point of its renewal.{ssh}")
+            format!("No certificate has expired without a successor, and none is past the point of its renewal.{ssh}")
         }
         (false, _) => format!("{}.{ssh}", whys.join(", and ")),
     };
@@ -331,26 +352,67 @@ fn cards(survey: &Survey, orphans: &[Orphans], list: &Asked, of_certificates: &A
 }
 
 /// How many secrets there are, for who may know of them; for others, and where there is none, nothing.
-async fn secrets(app: &App, actor: &Actor, owner: Option<&Owner>) -> Result<Vec<Card>, Problem> {
+async fn tally(app: &App, actor: &Actor, owner: Option<&Owner>) -> Result<Option<Tally>, Problem> {
     let on = Resource::secret(owner.cloned(), "");
-    let Ok(grant) = app.authority().policies().decide(actor, Action::ListSecrets, &on) else { return Ok(Vec::new()) };
+    let Ok(grant) = app.authority().policies().decide(actor, Action::ListSecrets, &on) else { return Ok(None) };
     let tally = app.keepsakes().tally(&grant, owner).await?;
+    Ok(Some(tally).filter(|tally| tally.all > 0))
+}
+
+fn of_secrets(tally: &Tally, owner: &str) -> Vec<Card> {
     let card = |count: u64, label, tone, state: &str| {
-        let owner = owner.map(ToString::to_string).unwrap_or_default();
-        let link = SecretsAsked { owner, state: state.to_owned(), ..SecretsAsked::default() }.link();
-        let at_least = if count >= store::WARDS_COUNTED_MAX { "+" } else { "" };
-        Card { count: format!("{}{at_least}", grouped(count)), label, tone, zero: count == 0, link }
+        let link = SecretsAsked { owner: owner.to_owned(), state: state.to_owned(), ..SecretsAsked::default() }.link();
+        Card { count: counted(count), label, tone, zero: count == 0, link }
     };
     let [day, week, month, _] = tally.ending;
-    let soon = day + week + month;
     let cards = [
         card(tally.expired, "expired secrets", "gone", "expired"),
-        card(tally.expired + soon, "secrets that end within 30 days, or have", "act", "expiring"),
+        card(tally.expired + day + week + month, "secrets that end within 30 days, or have", "act", "expiring"),
         card(tally.unread, "secrets unread for 90 days", "quiet", "unread"),
-        card(tally.all, "secrets in use", "calm", ""),
+        card(tally.all, "secrets", "calm", ""),
     ];
-    let all = tally.all;
-    Ok(cards.into_iter().filter(|card| all > 0 && (!card.zero || card.label == "secrets in use")).collect())
+    cards.into_iter().filter(|card| !card.zero).collect()
+}
+
+/// A number of secrets: counting them stops somewhere.
+fn counted(count: u64) -> String {
+    let at_least = if count >= store::WARDS_COUNTED_MAX { "+" } else { "" };
+    format!("{}{at_least}", grouped(count))
+}
+
+impl Says {
+    /// The same, and how many secrets need attention, and why.
+    fn and_of(self, tally: &Tally, no_certificates: bool) -> Says {
+        let [day, week, ..] = tally.ending;
+        let (soon, all) = (day.saturating_add(week), tally.all);
+        let need = tally.expired.saturating_add(soon);
+        let secrets = if all == 1 { "1 secret".to_owned() } else { format!("{} secrets", counted(all)) };
+        let of_secrets = match (need, all) {
+            (0, 1) => "The one secret is in time.".to_owned(),
+            (0, _) => format!("All {secrets} are in time."),
+            (1, _) => format!("1 of {secrets} needs attention."),
+            (_, _) => format!("{} of {secrets} need attention.", counted(need)),
+        };
+        let expired = match tally.expired {
+            0 => None,
+            1 => Some("1 secret has expired".to_owned()),
+            count => Some(format!("{} secrets have expired", counted(count))),
+        };
+        let ending = match soon {
+            0 => None,
+            1 => Some("1 secret ends within 7 days".to_owned()),
+            count => Some(format!("{} secrets end within 7 days", counted(count))),
+        };
+        let whys: Vec<String> = expired.into_iter().chain(ending).collect();
+        let why = if whys.is_empty() { String::new() } else { format!(" {}.", whys.join(", and ")) };
+        let issued =
+            if no_certificates && self.calm { "No certificate has been issued yet." } else { self.first.as_str() };
+        Says {
+            calm: self.calm && need == 0,
+            first: format!("{issued} {of_secrets}"),
+            second: format!("{}{why}", self.second).trim().to_owned(),
+        }
+    }
 }
 
 /// The panels for who may read the status; for others they are simply not there, which is no refusal to write down.
@@ -361,7 +423,13 @@ async fn status(app: &App, actor: &Actor) -> Result<Option<Status>, Problem> {
     Ok(Some(Status {
         hsm: HsmStatus::of(app.authority().health().token),
         issuers: issuing(app),
-        alarms: app.lookout().alarms(&grant, app.ends().await).await?,
+        alarms: app
+            .lookout()
+            .alarms(&grant, app.ends().await)
+            .await?
+            .iter()
+            .map(|says| Alarm { parts: pieces(says) })
+            .collect(),
         size: head.size,
         root: hex::encode(head.root),
         key: app.authority().log_verifier_key(),
@@ -399,7 +467,7 @@ mod tests {
     fn the_first_sentence_says_how_many_need_somebody_and_the_second_why() {
         for (of, first, second) in [
             ((0, 0, 0, 0), "There are no certificates.", ""),
-            ((1, 0, 0, 0), "The one certificate is in time.", "Nothing has expired"),
+            ((1, 0, 0, 0), "The one certificate is in time.", "No certificate has expired"),
             ((300, 0, 0, 2), "All 300 certificates are in time.", "2 SSH certificates besides."),
             ((299, 1, 0, 0), "1 of 300 certificates needs attention.", "1 has expired and was not replaced."),
             (
@@ -417,5 +485,33 @@ mod tests {
         assert_eq!((over.calm, over.first.as_str()), (false, "5 of 7 certificates need attention."));
         assert!(over.second.starts_with("5 are of a CA that is over: nobody believes them."), "{}", over.second);
         assert_eq!(says(&survey(7, 2, 1, 0), 5).first, "At least 5 of 9 certificates need attention.");
+    }
+
+    #[test]
+    fn the_first_sentence_speaks_of_secrets_too() {
+        let of = |expired, ending, all| Tally { all, expired, ending, ..Tally::default() };
+        let calm = || says(&survey(2, 0, 0, 0), 0);
+        let fine = calm().and_of(&of(0, [0, 0, 9, 9], 20), false);
+        assert_eq!(
+            (fine.calm, fine.first.as_str()),
+            (true, "All 2 certificates are in time. All 20 secrets are in time.")
+        );
+        let late = calm().and_of(&of(1, [1, 1, 0, 0], 1_000), false);
+        assert!(
+            !late.calm && late.first.ends_with("in time. 3 of 1\u{202f}000 secrets need attention."),
+            "{}",
+            late.first
+        );
+        assert!(late.second.ends_with("1 secret has expired, and 2 secrets end within 7 days."), "{}", late.second);
+        let alone = calm().and_of(&of(1, [0; 4], 1), true);
+        assert_eq!(alone.first, "No certificate has been issued yet. 1 of 1 secret needs attention.");
+    }
+
+    #[test]
+    fn the_cards_of_secrets_are_there_without_any_certificate() {
+        let cards = of_secrets(&Tally { all: 7, unread: 2, ..Tally::default() }, "web");
+        let told: Vec<_> = cards.iter().map(|card| (card.count.as_str(), card.label, card.link.as_str())).collect();
+        let unread = ("2", "secrets unread for 90 days", "/secrets?owner=web&state=unread");
+        assert_eq!(told, [unread, ("7", "secrets", "/secrets?owner=web")]);
     }
 }

@@ -5,12 +5,13 @@ use askama::Template;
 use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use policy::{Action, Actor, Timestamp};
-use secrets::{Secret, SecretPath, Version};
+use policy::{Action, Actor, Timestamp, shown};
+use secrets::rotation::Plan;
+use secrets::{Reference, Secret, SecretPath, Standing, Version};
 
 use super::fact::{Fact, fact};
 use super::frame::{Head, Place, render};
-use super::secrets::{SecretsAsked, standing};
+use super::secrets::{SecretsAsked, current, of_owner, standing};
 use super::session::Visitor;
 use super::words::{left, moment};
 use crate::app::App;
@@ -29,8 +30,20 @@ struct VersionRow {
     at: String,
     when: String,
     by: String,
-    fields: String,
+    fields: Vec<Field>,
     ends: String,
+}
+
+/// A field of a version; one that is a reference says to what, and leads there.
+struct Field {
+    name: String,
+    to: Option<Link>,
+}
+
+/// Words that lead somewhere.
+struct Link {
+    says: String,
+    link: String,
 }
 
 struct Reader {
@@ -58,7 +71,7 @@ struct Sheet {
     tone: &'static str,
     says: String,
     facts: Vec<Fact>,
-    tags: Vec<(String, String)>,
+    tags: Vec<Link>,
     rotation: Vec<Fact>,
     versions: Vec<VersionRow>,
     readers: Vec<Reader>,
@@ -88,18 +101,18 @@ async fn sheet(app: &App, actor: &Actor, path: &SecretPath) -> Result<Sheet, Pro
     let mut readers = app.vault().readers(&secret, READERS_SHOWN + 1).await?;
     let more = readers.len() > READERS_SHOWN;
     readers.truncate(READERS_SHOWN);
-    let (tone, badge, state) = standing(&secret, now);
+    let shown_as = standing(&secret, now);
     Ok(Sheet {
         head: Head::of(app, actor, Place::Secrets),
         levels: levels(path),
         path: path.to_string(),
         kind: secret.kind().to_string(),
-        badge,
-        state,
-        tone,
+        badge: shown_as.badge,
+        state: shown_as.state,
+        tone: shown_as.tone,
         says: says(&secret, now),
         facts: facts(&secret),
-        tags: secret.tags().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        tags: secret.tags().iter().map(|(name, value)| tag(name, value)).collect(),
         rotation: rotation(app, path, now).await?,
         versions: secret.versions(now).into_iter().map(version).collect(),
         readers: readers
@@ -107,7 +120,7 @@ async fn sheet(app: &App, actor: &Actor, path: &SecretPath) -> Result<Sheet, Pro
             .map(|reading| Reader {
                 at: moment(reading.at),
                 when: reading.at.rfc3339(),
-                who: reading.reader,
+                who: shown(&reading.reader).into_owned(),
                 leaf: reading.leaf,
             })
             .collect(),
@@ -130,31 +143,53 @@ fn levels(path: &SecretPath) -> Vec<Level> {
     levels
 }
 
+/// A tag, as it is written where one looks for it.
+fn tag(name: &str, value: &str) -> Link {
+    let tag = if value.is_empty() { name.to_owned() } else { format!("{name}={value}") };
+    let says = shown(&tag).into_owned();
+    Link { says, link: SecretsAsked { tag, ..SecretsAsked::default() }.link() }
+}
+
 /// How it is, in a sentence.
 fn says(secret: &Secret, now: Timestamp) -> String {
-    match (secret.deleted(), secret.ends()) {
-        (Some((at, until)), _) => {
-            format!("Deleted {}. It can be restored; from {} UTC on it may be destroyed.", left(at, now), moment(until))
+    if let Some((at, until)) = secret.deleted() {
+        let until = moment(until);
+        return format!("Deleted {}. It can be restored; from {until} UTC on it may be destroyed.", left(at, now));
+    }
+    let Some(version) = current(secret, now) else { return "No version of it is current.".to_owned() };
+    let number = version.number;
+    match (version.standing, version.expires) {
+        (Standing::Disabled, _) => {
+            format!(
+                "Its current version, {number}, is disabled: it is given to nobody until somebody enables it or writes the next one."
+            )
         }
-        (None, Some(ends)) if ends < now => {
-            format!("Its current version expired {} ({} UTC): write the next one.", left(ends, now), moment(ends))
+        (Standing::Early, _) => {
+            let from = version.not_before.map(|from| format!(" before {} UTC", moment(from))).unwrap_or_default();
+            format!("Its current version, {number}, is not given out{from}.")
         }
-        (None, Some(ends)) => format!("Its current version expires {} ({} UTC).", left(ends, now), moment(ends)),
-        (None, None) => match secret.turned() {
-            Some(at) => format!("Its current version was written {}, and has no end.", left(at, now)),
-            None => "No version of it is current.".to_owned(),
-        },
+        (Standing::Destroyed, _) => format!("Its current version, {number}, was destroyed: write the next one."),
+        (Standing::Expired, ends) => {
+            let at = ends.map(|ends| format!(" {} ({} UTC)", left(ends, now), moment(ends))).unwrap_or_default();
+            format!("Its current version expired{at}: write the next one.")
+        }
+        (Standing::Enabled, Some(ends)) => {
+            format!("Its current version expires {} ({} UTC).", left(ends, now), moment(ends))
+        }
+        (Standing::Enabled, None) => {
+            format!("Its current version was written {}, and has no end.", left(version.at, now))
+        }
     }
 }
 
 fn facts(secret: &Secret) -> Vec<Fact> {
     let (changed, by) = secret.changed();
-    let mut facts = vec![fact("Owner", secret.owner().as_str())];
+    let mut facts = vec![fact("Owner", secret.owner().as_str()).at(of_owner(secret.owner()))];
     if !secret.description().is_empty() {
-        facts.push(fact("For", secret.description()));
+        facts.push(fact("For", shown(secret.description())));
     }
     facts.push(fact("Made", format!("{} UTC", moment(secret.made()))));
-    facts.push(fact("Changed", format!("{} UTC, by {by}", moment(changed))));
+    facts.push(fact("Changed", format!("{} UTC, by {}", moment(changed), shown(by))));
     facts.push(fact("Kept", format!("{} versions without a label", secret.keep())));
     if secret.is_purge_locked() {
         facts.push(fact("Locked", "nothing of it may be destroyed"));
@@ -170,12 +205,15 @@ async fn rotation(app: &App, path: &SecretPath, now: Timestamp) -> Result<Vec<Fa
     let time = |secs: u64| Timestamp::from_unix(i64::try_from(secs).unwrap_or(i64::MAX));
     let mut facts = vec![
         fact("State", rotation.state()),
+        fact("Plan", plan(&rotation.settings().plan)),
         fact("At", format!("{}, {}:{}", at.product, at.host, at.port)),
         fact("In use since", format!("{} UTC", moment(time(rotation.since())))),
     ];
     if let Some(period) = rotation.settings().schedule.period_secs {
         facts.push(fact("Every", format!("{} days", period / 86_400)));
     }
+    let next = app.rotations().due(&turning, secs);
+    facts.extend(next.map(|next| fact("Next", format!("{} UTC", moment(time(next))))));
     if let Some(late) = rotation.overdue_secs(secs) {
         facts.push(fact("Overdue", format!("by {} days", late / 86_400)));
     }
@@ -185,12 +223,28 @@ async fn rotation(app: &App, path: &SecretPath, now: Timestamp) -> Result<Vec<Fa
     Ok(facts)
 }
 
+/// Whose credential it exchanges, and how.
+fn plan(plan: &Plan) -> String {
+    let text = match plan {
+        Plan::Single { user } => format!("one user, {user}"),
+        Plan::Keys { user } => format!("several keys of {user}"),
+        Plan::Pair { users } => format!("a pair of users, {}", users.join(" and ")),
+    };
+    shown(&text).into_owned()
+}
+
+/// A field that is a reference, and the page of what it refers to.
+fn reference((name, to): (&String, &String)) -> Field {
+    let link = to.parse::<Reference>().ok().map(|to| format!("/secrets/{}", to.path));
+    Field { name: name.clone(), to: link.map(|link| Link { says: to.clone(), link }) }
+}
+
 fn version(version: Version) -> VersionRow {
     let Version { number, labels, at, by, fields, references, expires, standing, .. } = version;
     let badge = match standing {
-        secrets::Standing::Enabled => "issued",
-        secrets::Standing::Early => "intended",
-        secrets::Standing::Disabled | secrets::Standing::Expired | secrets::Standing::Destroyed => "revoked",
+        Standing::Enabled => "issued",
+        Standing::Early => "intended",
+        Standing::Disabled | Standing::Expired | Standing::Destroyed => "revoked",
     };
     VersionRow {
         number,
@@ -199,12 +253,12 @@ fn version(version: Version) -> VersionRow {
         badge,
         at: moment(at),
         when: at.rfc3339(),
-        by,
+        by: shown(&by).into_owned(),
         fields: fields
             .into_iter()
-            .chain(references.iter().map(|(name, to)| format!("{name}: {to}")))
-            .collect::<Vec<_>>()
-            .join(", "),
+            .map(|name| Field { name, to: None })
+            .chain(references.iter().map(reference))
+            .collect(),
         ends: expires.map_or_else(|| "never".to_owned(), |ends| format!("{} UTC", moment(ends))),
     }
 }
@@ -212,6 +266,17 @@ fn version(version: Version) -> VersionRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reference_and_a_tag_lead_to_what_they_name() {
+        let field = reference((&"password".to_owned(), &"chy://prod/db#password".to_owned()));
+        assert_eq!(
+            (field.name.as_str(), field.to.map(|to| to.link).as_deref()),
+            ("password", Some("/secrets/prod/db"))
+        );
+        let tag = tag("team", "a\u{202e}b");
+        assert_eq!((tag.says.as_str(), tag.link.as_str()), ("team=a\\u{202e}b", "/secrets?tag=team%3Da%E2%80%AEb"));
+    }
 
     #[test]
     fn each_level_but_the_last_leads_to_what_is_below_it() {

@@ -4,8 +4,8 @@ use askama::Template;
 use axum::extract::{Query, State as Shared};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri};
-use policy::{Actor, Owner, Timestamp};
-use secrets::{Listed, UNREAD_DAYS};
+use policy::{Actor, Owner, Timestamp, shown};
+use secrets::{Label, Listed, Secret, Standing, UNREAD_DAYS, Version};
 use serde::Deserialize;
 
 use super::asked::{Choices, owners};
@@ -13,18 +13,24 @@ use super::frame::{Head, Place, percent, render};
 use super::session::Visitor;
 use super::words::{left, moment};
 use crate::app::App;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::rest::secrets::found::{SecretsFound, SecretsSought, found};
 
 /// Rows of a page.
 const ROWS: usize = 50;
 const DAY_SECS: u64 = 86_400;
+/// The next to end are sought so far ahead.
+const AHEAD_SECS: u64 = 3_650 * DAY_SECS;
 /// A version that ends within these days is coloured.
 const SOON_SECS: i64 = 7 * 86_400;
 
+/// Those whose current version is given out.
+const USED: &str = "used";
+
 /// How secrets can be, as the form words it.
 pub(super) const STATES: Choices = &[
-    ("", "in use"),
+    ("", "all that are there"),
+    (USED, "in use"),
     ("expiring", "ends within 30 days, or has"),
     ("expired", "expired"),
     ("unread", "unread for 90 days"),
@@ -47,21 +53,24 @@ pub(super) struct SecretsAsked {
 }
 
 /// One row.
-struct Row {
-    path: String,
-    description: String,
-    tone: &'static str,
-    left: String,
-    at: String,
-    ends: String,
-    badge: &'static str,
-    state: &'static str,
-    rotates: bool,
-    reader: String,
-    read: String,
-    owner: String,
-    kind: String,
-    newest: u64,
+pub(super) struct Row {
+    pub(super) path: String,
+    pub(super) description: String,
+    pub(super) tone: &'static str,
+    pub(super) left: String,
+    pub(super) at: String,
+    pub(super) ends: String,
+    pub(super) badge: &'static str,
+    pub(super) state: &'static str,
+    pub(super) rotates: bool,
+    pub(super) reader: String,
+    pub(super) read: String,
+    pub(super) owner: String,
+    pub(super) of_owner: String,
+    pub(super) kind: String,
+    /// The number of its current version, and one that waits beside it.
+    pub(super) current: String,
+    pub(super) waits: String,
 }
 
 #[derive(Template)]
@@ -76,7 +85,7 @@ struct List {
     states: Choices,
     chosen: String,
     order: &'static str,
-    rows: Vec<Row>,
+    kept: Vec<Row>,
     next: Option<String>,
     unfinished: bool,
     /// Nothing narrows the list, and there is nothing.
@@ -94,9 +103,11 @@ pub(super) async fn show(Shared(app): Shared<App>, Visitor(actor): Visitor, uri:
 
 async fn page(app: &App, actor: &Actor, asked: SecretsAsked) -> Result<List, Problem> {
     let SecretsFound { items, next, owner, now } = found(app, actor, asked.sought()?).await?;
-    let rows: Vec<Row> = items.iter().map(|listed| row(listed, now)).collect();
-    let shown = SecretsAsked { owner: owner.map(|owner| owner.to_string()).unwrap_or_default(), ..asked };
-    let first = SecretsAsked { cursor: String::new(), ..shown.clone() };
+    let is_used = asked.state == USED;
+    let meant = items.iter().filter(|(secret, _)| !is_used || standing(secret, now).is_used());
+    let kept: Vec<Row> = meant.map(|listed| row(listed, now)).collect();
+    let here = SecretsAsked { owner: owner.map(|owner| owner.to_string()).unwrap_or_default(), ..asked };
+    let first = SecretsAsked { cursor: String::new(), ..here.clone() };
     Ok(List {
         head: Head::of(app, actor, Place::Secrets),
         title: first.title(),
@@ -106,32 +117,50 @@ async fn page(app: &App, actor: &Actor, asked: SecretsAsked) -> Result<List, Pro
         states: STATES,
         chosen: first.in_words(),
         order: first.order(),
-        unfinished: rows.is_empty() && next.is_some(),
-        hint: rows.is_empty() && first.in_words().is_empty() && first.q.is_empty(),
-        rows,
-        next: next.map(|cursor| SecretsAsked { cursor, ..shown.clone() }.link()),
+        unfinished: kept.is_empty() && next.is_some(),
+        hint: kept.is_empty() && first.in_words().is_empty() && first.q.is_empty(),
+        kept,
+        next: next.map(|cursor| SecretsAsked { cursor, ..here.clone() }.link()),
         asked: first,
     })
 }
 
+/// The first that end, or have ended: so many at most, of those that the visitor may know of.
+pub(super) async fn next_to_end(
+    app: &App,
+    actor: &Actor,
+    owner: Option<&Owner>,
+    limit: usize,
+) -> Result<Vec<Row>, Problem> {
+    let sought =
+        SecretsSought { owner: owner.cloned(), expiring_secs: Some(AHEAD_SECS), limit, ..SecretsSought::default() };
+    let SecretsFound { items, now, .. } = match found(app, actor, sought).await {
+        Err(problem) if problem.kind() == Kind::Refused => return Ok(Vec::new()),
+        found => found?,
+    };
+    Ok(items.iter().map(|listed| row(listed, now)).collect())
+}
+
 fn row((secret, read): &Listed, now: Timestamp) -> Row {
     let ends = secret.ends();
-    let (tone, badge, state) = standing(secret, now);
+    let shown_as = standing(secret, now);
     Row {
         path: secret.path().to_string(),
-        description: secret.description().to_owned(),
-        tone,
+        description: shown(secret.description()).into_owned(),
+        tone: shown_as.tone,
         left: ends.map_or_else(|| "never".to_owned(), |ends| left(ends, now)),
         at: ends.map(moment).unwrap_or_default(),
         ends: ends.map(Timestamp::rfc3339).unwrap_or_default(),
-        badge,
-        state,
+        badge: shown_as.badge,
+        state: shown_as.state,
         rotates: secret.is_rotated(),
-        reader: read.as_ref().map_or_else(|| "nobody".to_owned(), |read| read.by.clone()),
+        reader: read.as_ref().map_or_else(|| "nobody".to_owned(), |read| shown(&read.by).into_owned()),
         read: read.as_ref().map(|read| ago(read.at, now)).unwrap_or_default(),
+        of_owner: of_owner(secret.owner()),
         owner: secret.owner().to_string(),
         kind: secret.kind().to_string(),
-        newest: secret.newest(),
+        current: secret.labels().get(Label::CURRENT).map_or_else(|| "none".to_owned(), ToString::to_string),
+        waits: secret.labels().get(Label::PENDING).map(|number| format!("{number} waits")).unwrap_or_default(),
     }
 }
 
@@ -140,15 +169,52 @@ fn ago(at: Timestamp, now: Timestamp) -> String {
     if at < now { left(at, now) } else { "just now".to_owned() }
 }
 
-/// The colour of a secret, its badge's, and how it is in a word.
-pub(super) fn standing(secret: &secrets::Secret, now: Timestamp) -> (&'static str, &'static str, &'static str) {
-    match (secret.deleted(), secret.ends()) {
-        (Some(_), _) => ("quiet", "revoked", "deleted"),
-        (None, Some(ends)) if ends < now => ("gone", "expired", "expired"),
-        (None, Some(ends)) if ends.since(now) < SOON_SECS => ("act", "issued", "in use"),
-        (None, _) if secret.turned().is_none() => ("act", "intended", "nothing current"),
-        (None, _) => ("calm", "issued", "in use"),
+/// The list of an owner's secrets.
+pub(super) fn of_owner(owner: &Owner) -> String {
+    SecretsAsked { owner: owner.to_string(), ..SecretsAsked::default() }.link()
+}
+
+/// How a secret is: the colour of its row, its badge's, and in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) tone: &'static str,
+    pub(super) badge: &'static str,
+    pub(super) state: &'static str,
+}
+
+/// What is given to whoever may read it.
+const IN_USE: &str = "in use";
+
+impl Shown {
+    fn is_used(self) -> bool {
+        self.state == IN_USE
     }
+}
+
+/// The version that is current, if any is.
+pub(super) fn current(secret: &Secret, now: Timestamp) -> Option<Version> {
+    secret.versions(now).into_iter().find(|version| version.labels.iter().any(|label| label == Label::CURRENT))
+}
+
+/// How a secret is: as its current version is, since that is what is given to whoever names none.
+pub(super) fn standing(secret: &Secret, now: Timestamp) -> Shown {
+    let current = current(secret, now).map(|version| (version.standing, version.expires));
+    shown_as(secret.deleted().is_some(), current, now)
+}
+
+fn shown_as(is_deleted: bool, current: Option<(Standing, Option<Timestamp>)>, now: Timestamp) -> Shown {
+    let is_soon = |ends: Option<Timestamp>| ends.is_some_and(|ends| ends.since(now) < SOON_SECS);
+    let (tone, badge, state) = match current {
+        _ if is_deleted => ("quiet", "revoked", "deleted"),
+        None => ("act", "intended", "nothing current"),
+        Some((Standing::Disabled, _)) => ("act", "revoked", "disabled"),
+        Some((Standing::Early, _)) => ("act", "intended", "early"),
+        Some((Standing::Expired, _)) => ("gone", "expired", "expired"),
+        Some((Standing::Destroyed, _)) => ("gone", "revoked", "destroyed"),
+        Some((Standing::Enabled, ends)) if is_soon(ends) => ("act", "issued", IN_USE),
+        Some((Standing::Enabled, _)) => ("calm", "issued", IN_USE),
+    };
+    Shown { tone, badge, state }
 }
 
 impl SecretsAsked {
@@ -185,6 +251,7 @@ impl SecretsAsked {
             "stuck" => "Secrets with a version that waits",
             "unowned" => "Secrets without an owner",
             "deleted" => "Secrets, and those that are deleted",
+            USED => "Secrets in use",
             _ => "Secrets",
         };
         let within = if self.within.is_empty() { String::new() } else { format!(" at {}", self.within) };
@@ -242,6 +309,26 @@ mod tests {
             SecretsAsked { owner: "A B".into(), ..SecretsAsked::default() },
         ] {
             assert!(wrong.sought().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn in_use_is_what_is_current_and_given_out() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        let (soon, later) = (Some(now.plus_secs(60)), Some(now.plus_secs(90 * 86_400)));
+        for (deleted, current, tone, state) in [
+            (true, Some((Standing::Enabled, None)), "quiet", "deleted"),
+            (false, None, "act", "nothing current"),
+            (false, Some((Standing::Disabled, later)), "act", "disabled"),
+            (false, Some((Standing::Early, None)), "act", "early"),
+            (false, Some((Standing::Expired, None)), "gone", "expired"),
+            (false, Some((Standing::Destroyed, None)), "gone", "destroyed"),
+            (false, Some((Standing::Enabled, soon)), "act", "in use"),
+            (false, Some((Standing::Enabled, later)), "calm", "in use"),
+        ] {
+            let shown = shown_as(deleted, current, now);
+            assert_eq!((shown.tone, shown.state, shown.is_used()), (tone, state, state == IN_USE));
+            assert!(shown.is_used() == (shown.badge == "issued"), "{shown:?}");
         }
     }
 

@@ -27,6 +27,68 @@ pub(crate) struct AuditParams {
     after: Option<u64>,
     /// At most so many, 1 to 1000; 100 by default.
     limit: Option<u32>,
+    /// Only of this: a record's id, a serial, the path of a secret or the id of a transit key that was shown or used, or what was refused. One
+    /// page looks at 10,000 leaves at most: `next` is where it goes on, also where it has none of them.
+    of: Option<String>,
+    /// Only by this actor, e.g. `token:shop`.
+    by: Option<String>,
+    /// Only of this event (`access`, `record`, `refuse` ...) or of this kind.
+    event: Option<String>,
+}
+
+/// What is sought among the leaves. There is no index of it: leaves are looked at, so many for a page.
+struct Sought {
+    of: Option<String>,
+    by: Option<String>,
+    event: Option<String>,
+}
+
+/// As much of a leaf as tells whether it is sought.
+#[derive(Deserialize)]
+struct Brief {
+    event: String,
+    kind: String,
+    actor: Option<BriefId>,
+    id: Option<String>,
+    serial: Option<String>,
+    target: Option<String>,
+    #[serde(default)]
+    opened: Vec<BriefId>,
+}
+
+#[derive(Deserialize)]
+struct BriefId {
+    id: String,
+}
+
+impl Sought {
+    /// None where everything is.
+    fn of(params: &AuditParams) -> Option<Sought> {
+        let AuditParams { after: _, limit: _, of, by, event } = params;
+        let is_some = of.is_some() || by.is_some() || event.is_some();
+        is_some.then(|| Sought { of: of.clone(), by: by.clone(), event: event.clone() })
+    }
+
+    /// What cannot be read is shown: nothing is hidden by being damaged.
+    fn is(&self, leaf: &str) -> bool {
+        let Ok(leaf) = serde_json::from_str::<Brief>(leaf) else { return true };
+        self.event.as_ref().is_none_or(|event| leaf.event == *event || leaf.kind == *event)
+            && self.by.as_ref().is_none_or(|by| leaf.actor.as_ref().is_some_and(|actor| actor.id == *by))
+            && self.of.as_ref().is_none_or(|of| leaf.is_of(of))
+    }
+}
+
+impl Brief {
+    fn is_of(&self, sought: &str) -> bool {
+        // The name of a version's key is the path, and after the last @ which version of it.
+        let is_shown =
+            |one: &BriefId| one.id == sought || one.id.rsplit_once('@').is_some_and(|(path, _)| path == sought);
+        let is_asked = |word: &str| word == sought || word.split_once(' ').is_some_and(|(_, name)| name == sought);
+        self.id.as_deref() == Some(sought)
+            || self.serial.as_deref() == Some(sought)
+            || self.opened.iter().any(is_shown)
+            || self.target.iter().any(|target| target.split(", ").any(is_asked))
+    }
 }
 
 /// A page of leaves.
@@ -88,9 +150,14 @@ pub(crate) async fn list(
         None => app.ledger().head().size,
     };
     let first = params.after.map_or(0, |after| after.saturating_add(1)).min(size);
-    let end = first.saturating_add(limit as u64).min(size);
-    let leaves = leaves(&grant, &app, first..end).await?;
-    let next = (end < size).then_some(end.saturating_sub(1)).filter(|_| end > first);
+    let (leaves, next) = match Sought::of(&params) {
+        None => {
+            let end = first.saturating_add(limit as u64).min(size);
+            let leaves = leaves(&grant, &app, first..end).await?;
+            (leaves, (end < size).then_some(end.saturating_sub(1)).filter(|_| end > first))
+        }
+        Some(sought) => looked(&grant, &app, first..size, &sought, limit).await?,
+    };
     let words = words(&app, &leaves).await;
     Ok(typed(StatusCode::OK, "application/json", page(&leaves, next, size, &words, held)))
 }
@@ -115,6 +182,37 @@ struct Kinded<'a> {
     #[serde(borrow)]
     kind: std::borrow::Cow<'a, str>,
 }
+
+/// Those that are sought, and after which leaf it goes on; none where all were looked at.
+async fn looked(
+    grant: &Grant,
+    app: &App,
+    range: std::ops::Range<u64>,
+    sought: &Sought,
+    limit: usize,
+) -> Result<(Vec<(u64, String)>, Option<u64>), Problem> {
+    let end = range.end.min(range.start.saturating_add(LEAVES_LOOKED_MAX));
+    let (mut found, mut at) = (Vec::new(), range.start);
+    while at < end {
+        // So many as the store gives at once.
+        let page = leaves(grant, app, at..end).await?;
+        let Some((last, _)) = page.last() else { break };
+        at = last.saturating_add(1);
+        for (index, leaf) in page {
+            if sought.is(&leaf) {
+                found.push((index, leaf));
+                if found.len() == limit {
+                    return Ok((found, (index.saturating_add(1) < range.end).then_some(index)));
+                }
+            }
+        }
+    }
+    let goes_on = at > range.start && at < range.end;
+    Ok((found, goes_on.then_some(at.saturating_sub(1))))
+}
+
+/// So many leaves one page looks at for those that are sought: some 5 MB of them, and ten questions.
+const LEAVES_LOOKED_MAX: u64 = 10_000;
 
 async fn leaves(_grant: &Grant, app: &App, range: std::ops::Range<u64>) -> Result<Vec<(u64, String)>, Problem> {
     if range.is_empty() {
@@ -293,6 +391,26 @@ mod tests {
         assert_eq!(page, r#"{"items":[{"v":1,"i":3},{"v":1,"i":4}],"next":4,"size":9,"words":[],"held":null}"#);
         assert!(serde_json::from_str::<serde_json::Value>(&page).is_ok());
         assert!(serde_json::from_str::<serde_json::Value>(&super::page(&[], None, 0, &[], None)).is_ok());
+    }
+
+    #[test]
+    fn leaves_are_sought_by_what_they_are_of_by_whom_and_what_happened() {
+        let access = r#"{"event":"access","kind":"secret","time":"x","actor":{"id":"token:shop","proof":"token","with":"1"},"opened":[{"id":"prod/api@2.0@1.3","version":7}]}"#;
+        let refusal = r#"{"event":"refuse","kind":"refusal","time":"x","actor":{"id":"token:w"},"target":"secret, owner beta, key prod/db"}"#;
+        let record = r#"{"event":"record","kind":"secret","time":"x","actor":{"id":"token:w"},"id":"prod/db"}"#;
+        let is = |leaf: &str, [of, by, event]: [&str; 3]| {
+            let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            Sought { of: said(of), by: said(by), event: said(event) }.is(leaf)
+        };
+        assert!(is(access, ["prod/api@2.0", "token:shop", "access"]) && is(access, ["", "", "secret"]));
+        assert!(
+            !is(access, ["prod/api", "", ""]) && !is(access, ["", "token:w", ""]) && !is(access, ["", "", "record"])
+        );
+        assert!(
+            is(refusal, ["prod/db", "", "refuse"]) && !is(refusal, ["prod", "", ""]) && is(refusal, ["beta", "", ""])
+        );
+        assert!(is(record, ["prod/db", "token:w", ""]) && !is(record, ["prod/db", "token:shop", ""]));
+        assert!(is("no leaf", ["prod/db", "", ""]), "what is damaged is shown");
     }
 
     #[test]

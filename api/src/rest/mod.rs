@@ -5,6 +5,7 @@
 
 pub(crate) mod certificates;
 mod code;
+mod cursors;
 mod recovery;
 pub(crate) mod secrets;
 mod ssh;

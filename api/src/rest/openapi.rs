@@ -33,6 +33,7 @@ use crate::intake::typed;
         secrets::rotations::list, secrets::rotations::show, secrets::rotations::put, secrets::rotations::end,
         secrets::lease_roles::show, secrets::lease_roles::put, secrets::lease_roles::end,
         secrets::leases::post, secrets::leases::list, secrets::leases::show, secrets::leases::renew, secrets::leases::end,
+        secrets::leases::forget,
         recovery::show, recovery::take, recovery::wrap,
         secrets::codes::show, secrets::codes::jwks,
         report::secrets, report::tokens,

@@ -8,7 +8,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
-use policy::{Action, Resource, ResourceKind};
+use policy::{Action, Resource, ResourceKind, Timestamp};
 use secrets::recovery::RecoveryKey;
 use secrets::{Recovery, Wrapping};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,14 @@ pub(crate) struct RecoveryInfo {
     log: String,
     /// The newest recovery key; null before a ceremony.
     key: Option<RecoveryKeyInfo>,
+    /// Who took it.
+    taken_by: Option<String>,
+    /// And when.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    taken_at: Option<Timestamp>,
+    /// When its shares were joined in a machine: then a new ceremony is to be held. Null where they were not.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    joined_at: Option<Timestamp>,
     /// How many keys are sealed by the token: those of versions of secrets, and that of the register's heads.
     sealed: u64,
     /// `no-key`, `begun` (the shares do not open everything yet), `done`.
@@ -85,9 +93,13 @@ impl RecoveryInfo {
             Wrapping::Done(left, which) => ("done", app.vault().walked_so_far(), Some(left), which),
         };
         let (looked, of) = so_far.unzip();
+        let (taken_by, taken_at) = recovery.taken.into_iter().next().map(|taken| (taken.by, taken.at)).unzip();
         RecoveryInfo {
             log: app.ledger().origin().to_owned(),
             key: recovery.key.as_deref().map(RecoveryKeyInfo::of),
+            taken_by,
+            taken_at,
+            joined_at: recovery.joined.map(|joined| joined.at),
             sealed: recovery.sealed,
             wrapping,
             looked,
@@ -119,7 +131,12 @@ impl RecoveryKeyInfo {
 pub(crate) async fn show(Shared(app): Shared<App>, Caller(actor): Caller) -> Result<Response, Problem> {
     app.authorize(&actor, Action::ReadStatus, Resource::plain(ResourceKind::Status)).await?;
     let recovery = app.vault().recovery().await?;
-    Ok(json(StatusCode::OK, &RecoveryInfo::of(&app, recovery)))
+    let mut info = RecoveryInfo::of(&app, recovery);
+    // They are named by their paths: whoever may not list every secret has their number.
+    if !app.lookout().lists_every_owner(&actor) {
+        info.which.clear();
+    }
+    Ok(json(StatusCode::OK, &info))
 }
 
 /// Takes the public half of a recovery key that a ceremony released: of this log, and of the next generation. What is written from now on is

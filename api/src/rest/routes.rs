@@ -54,6 +54,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/secret-leases", post(secrets::leases::post).get(secrets::leases::list))
         .route("/api/v1/secret-leases/{id}", get(secrets::leases::show).delete(secrets::leases::end))
         .route("/api/v1/secret-leases/{id}/renew", post(secrets::leases::renew))
+        .route("/api/v1/secret-leases/{id}/forget", post(secrets::leases::forget))
         .route("/api/v1/secret-codes/{*path}", get(secrets::codes::show))
         .route("/.well-known/jwks/{*path}", get(secrets::codes::jwks))
         .route("/api/v1/secret-acts/{act}", post(secrets::acts::act))

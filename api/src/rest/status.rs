@@ -118,7 +118,7 @@ impl CertificateCounts {
 /// Secrets: each number is exact up to 10000, and says "at least" from there on.
 #[derive(Serialize, ToSchema)]
 struct SecretCounts {
-    /// In use.
+    /// There, and not deleted.
     all: u64,
     /// Whose current version has ended.
     expired: u64,

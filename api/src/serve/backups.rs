@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use backup::{Diary, Job, Last, Plan};
+use backup::{Diary, Job, Last, Plan, Pruned};
 use policy::Timestamp;
 use store::{ActorStamp, StoreError};
 use tokio::time::MissedTickBehavior;
@@ -18,8 +18,15 @@ use crate::problem::chain;
 /// Makes them until the service ends; one that is under way then is given up.
 pub(super) async fn run(app: App, plan: Option<Plan>, stop: CancellationToken) {
     app.backups().note(|state| state.every_secs = plan.as_ref().map(|plan| plan.every_secs));
-    let mut keeper =
-        Keeper { diary: Diary::new(app.ledger().clone()), app, plan, seen: None, failures: 0, until: None };
+    let mut keeper = Keeper {
+        diary: Diary::new(app.ledger().clone()),
+        app,
+        plan,
+        seen: None,
+        failures: 0,
+        until: None,
+        ahead: Vec::new(),
+    };
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -43,6 +50,8 @@ struct Keeper {
     failures: u32,
     /// After a failure it is not tried before.
     until: Option<Timestamp>,
+    /// The names of later than now that were told of.
+    ahead: Vec<String>,
 }
 
 impl Keeper {
@@ -89,7 +98,7 @@ impl Keeper {
         self.until.is_none_or(|until| until <= now) && last.is_none_or(|(at, _)| now.since(at) >= every)
     }
 
-    async fn make(&self, plan: Plan, now: Timestamp) -> Result<(), String> {
+    async fn make(&mut self, plan: Plan, now: Timestamp) -> Result<(), String> {
         let (origin, watch) = (self.app.ledger().origin().to_owned(), self.app.backups().clone());
         let (recipients, kept) = (plan.recipients.texts(), self.app.backups().clone());
         let work = move || {
@@ -113,9 +122,11 @@ impl Keeper {
         self.diary.note(&last, keeper()).await.map_err(|error| chain(&error))?;
         tracing::info!(task = TASK, place = %last.place, bytes = last.bytes, entries = last.size, "a backup was made");
         // The new one is there and in the log: now those before it may go.
-        let pruned = tokio::task::spawn_blocking(move || backup::prune(&plan.target, &origin, plan.keep)).await;
+        let pruned =
+            tokio::task::spawn_blocking(move || backup::prune(&plan.target, (origin.as_str(), now), plan.keep)).await;
         let not_pruned = match pruned {
-            Ok(Ok(gone)) => {
+            Ok(Ok(Pruned { gone, ahead })) => {
+                self.says_ahead(ahead);
                 gone.iter().for_each(|name| tracing::info!(task = TASK, name, "an old backup was taken away"));
                 None
             }
@@ -124,6 +135,15 @@ impl Keeper {
         };
         kept.note(|state| state.not_pruned = not_pruned);
         Ok(())
+    }
+
+    /// Once: they stay there until their day.
+    fn says_ahead(&mut self, ahead: Vec<String>) {
+        if !ahead.is_empty() && self.ahead != ahead {
+            let names = ahead.join(", ");
+            tracing::warn!(task = TASK, names, "backups of later than now lie there: they count for nothing, and stay");
+        }
+        self.ahead = ahead;
     }
 
     fn failed(&mut self, now: Timestamp, why: String) {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use policy::{Action, Actor, Resource, ResourceKind};
+use policy::{Action, Actor, Resource, ResourceKind, Timestamp};
 use secrets::{Recovery, SecretError, Wrapping};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -74,15 +74,37 @@ async fn tell(app: &App) {
     // What cannot be read now is told by the register's own alarm.
     let Ok(recovery) = app.vault().recovery().await else { return };
     let lost = app.ledger().standing_lost();
-    app.wrapping().alarms().set(alarms(&recovery, app.wrapping().trouble(), lost));
+    let told = alarms(&recovery, app.wrapping().trouble(), lost);
+    let of_hands = of_hands(&recovery, app.world().now());
+    app.wrapping().alarms().set(told.into_iter().chain(of_hands).collect());
+}
+
+/// Who took a recovery key this week: whoever did not hold that ceremony should know. And that the newest one was joined in a machine.
+fn of_hands(recovery: &Recovery, now: Timestamp) -> Vec<String> {
+    let taken = recovery.taken.iter().filter(|taken| now.since(taken.at) < TAKEN_TOLD_SECS).map(|taken| {
+        format!(
+            "The recovery key of generation {} was taken by {} at {}: its papers open everything that is sealed. Where nobody of yours held \
+             that ceremony, take that right away, hold one (`chancery recovery ceremony --online`) and exchange every secret \
+             (docs/RECOVERY.md).",
+            taken.generation, taken.by, taken.at
+        )
+    });
+    let joined = recovery.joined.iter().map(|joined| {
+        format!(
+            "The shares of the recovery key of generation {} were joined in a machine at {}: hold a new ceremony, `chancery recovery ceremony \
+             --online` (docs/RECOVERY.md).",
+            joined.generation, joined.at
+        )
+    });
+    taken.chain(joined).collect()
 }
 
 fn alarms(recovery: &Recovery, trouble: Option<String>, lost: u64) -> Vec<String> {
     let generation = recovery.key.as_ref().map_or(0, |key| key.generation());
     let of_wrapping = match &recovery.wrapping {
         Wrapping::NoKey if recovery.has_secrets() => Some(
-            "There are secrets and no recovery key: whoever loses the token loses them all. Hold a ceremony: `chancery recovery ceremony` \
-             (docs/RECOVERY.md)."
+            "There are secrets and no recovery key: whoever loses the token loses them all. Hold a ceremony: `chancery recovery ceremony \
+             --online` (docs/RECOVERY.md)."
                 .to_owned(),
         ),
         Wrapping::NoKey | Wrapping::Done(0, _) => None,
@@ -91,10 +113,9 @@ fn alarms(recovery: &Recovery, trouble: Option<String>, lost: u64) -> Vec<String
              `chancery recovery wrap` shows how far it is{}.",
             trouble.map_or_else(String::new, |why| format!(" (it did not go on: {why})"))
         )),
-        Wrapping::Done(left, which) => Some(format!(
-            "The recovery key of generation {generation} does not open {left} sealed keys{}; `chancery recovery show` names them, and `chancery \
-             recovery wrap` tries again.",
-            which.first().map_or_else(String::new, |one| format!(" (the first is {}: {})", one.id, one.why))
+        Wrapping::Done(left, _) => Some(format!(
+            "The recovery key of generation {generation} does not open {left} sealed keys; `chancery recovery show` tells of them, and `chancery \
+             recovery wrap` tries again."
         )),
     };
     let of_loss = (lost > 0).then(|| {
@@ -111,18 +132,20 @@ const TASK: &str = "recovery";
 const NOT_LET: &str = "the policies do not let the service wrap by itself (`system-recovery` in system.cedar)";
 /// What a ceremony, or another node, brought is seen after this.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// For a week it is told who took a recovery key.
+const TAKEN_TOLD_SECS: i64 = 7 * 86_400;
 /// After a failure.
 const PAUSE: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests {
-    use secrets::Left;
+    use secrets::{Hand, Left};
 
     use super::*;
 
     #[test]
     fn what_would_be_lost_with_the_token_is_told_with_what_to_do() {
-        let recovery = |sealed, wrapping| Recovery { key: None, sealed, wrapping };
+        let recovery = |sealed, wrapping| Recovery { key: None, sealed, wrapping, taken: Vec::new(), joined: None };
         assert!(alarms(&recovery(1, Wrapping::NoKey), None, 0).is_empty(), "the key of the heads alone");
         let told = alarms(&recovery(2, Wrapping::NoKey), None, 0).concat();
         assert!(told.contains("chancery recovery ceremony"), "{told}");
@@ -131,6 +154,21 @@ mod tests {
         assert!(alarms(&recovery(2, Wrapping::Done(0, Vec::new())), None, 0).is_empty());
         let left = vec![Left { id: "a@1.1".to_owned(), why: "it is another's".to_owned() }];
         let told = alarms(&recovery(3, Wrapping::Done(1, left)), None, 2);
-        assert!(told.len() == 2 && told[0].contains("a@1.1") && told[1].contains("2 sealed keys"), "{told:?}");
+        assert!(told.len() == 2 && told[1].contains("2 sealed keys"), "{told:?}");
+        assert!(told[0].contains("does not open 1 ") && !told[0].contains("a@1.1"), "{told:?}");
+    }
+
+    #[test]
+    fn who_took_a_recovery_key_is_told_for_a_week_and_that_it_was_in_a_machine_until_there_is_another() {
+        const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+        let hand = |generation, at| Hand { generation, by: "token:thief".to_owned(), at };
+        let told = |taken, joined| {
+            of_hands(&Recovery { key: None, sealed: 2, wrapping: Wrapping::Done(0, Vec::new()), taken, joined }, NOW)
+        };
+        let week = |more| NOW.plus_secs(-TAKEN_TOLD_SECS - more);
+        let both = told(vec![hand(2, week(-1)), hand(1, week(0))], None);
+        assert!(both.len() == 1 && both[0].contains("generation 2") && both[0].contains("token:thief"), "{both:?}");
+        let joined = told(Vec::new(), Some(hand(1, week(1_000_000))));
+        assert!(joined.len() == 1 && joined[0].contains("hold a new ceremony"), "{joined:?}");
     }
 }

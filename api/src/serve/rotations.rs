@@ -39,7 +39,8 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
 struct Turner {
     app: App,
     turns: JoinSet<Result<Turn, SecretError>>,
-    at_work: HashMap<Id, SecretPath>,
+    /// And where.
+    at_work: HashMap<Id, (SecretPath, (String, u16))>,
     failed: HashMap<SecretPath, Failed>,
     /// How long the log was when the register was read last, and when the next is due by that.
     seen: Option<(u64, Option<u64>)>,
@@ -76,13 +77,15 @@ impl Turner {
         self.failed.retain(|path, _| due.found.iter().any(|turning| turning.path() == path));
         let mut next = due.next;
         for turning in &due.found {
-            if self.at_work.values().any(|path| path == turning.path()) {
+            if self.at_work.values().any(|(path, _)| path == turning.path()) {
                 continue;
             }
+            let target = (turning.at().host.clone(), turning.at().port);
+            let at_target = self.at_work.values().filter(|(_, other)| *other == target).count();
             let held = self.failed.get(turning.path()).map_or(0, |failed| failed.until);
             let Some(due) = self.app.rotations().due(turning, now).map(|due| due.max(held)) else { continue };
-            if due <= now && self.at_work.len() < TURNS_MAX {
-                self.begin(turning.path().clone());
+            if due <= now && self.at_work.len() < TURNS_MAX && at_target < TURNS_AT_ONE_TARGET_MAX {
+                self.begin(turning.path().clone(), target);
             } else {
                 next = Some(next.map_or(due, |next: u64| next.min(due)));
             }
@@ -91,18 +94,18 @@ impl Turner {
         self.tell(&troubled);
     }
 
-    fn begin(&mut self, path: SecretPath) {
+    fn begin(&mut self, path: SecretPath, target: (String, u16)) {
         let (app, on) = (self.app.clone(), path.clone());
         let turn = async move { app.rotations().turn(&on, &Warden::rotation(&app), app.places()).await };
         let id = self.turns.spawn(turn).id();
-        self.at_work.insert(id, path);
+        self.at_work.insert(id, (path, target));
     }
 
     fn note(&mut self, ended: Result<(Id, Result<Turn, SecretError>), JoinError>) {
         // Whatever came of it, the register is read again.
         self.seen = None;
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-        let Some(path) = self.at_work.remove(&id) else { return };
+        let Some((path, _)) = self.at_work.remove(&id) else { return };
         let why = match ended {
             Ok((_, Ok(Turn::Rests(_) | Turn::Halted | Turn::GoesOn))) => {
                 self.failed.remove(&path);
@@ -165,6 +168,8 @@ const LOOKED_MAX: usize = 1_000;
 const TOLD_MAX: usize = 100;
 /// So many rotations are under way at once: each may wait for its target half a minute.
 const TURNS_MAX: usize = 16;
+/// So many of them at one target: one that does not answer leaves the others their turns.
+const TURNS_AT_ONE_TARGET_MAX: usize = 8;
 /// An alarm is told once it failed so often.
 const TOLD_AFTER: u32 = 2;
 /// What cannot be begun is tried again after this, doubled each time up to the last.

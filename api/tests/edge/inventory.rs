@@ -8,25 +8,31 @@ use serde_json::{Value, json};
 
 use crate::house::{Server, client, token, token_of, unique};
 
-struct House {
-    server: Server,
+pub(crate) struct House {
+    pub(crate) server: Server,
     client: Client,
-    admin: String,
+    pub(crate) admin: String,
 }
 
 impl House {
-    async fn new() -> House {
+    pub(crate) async fn new() -> House {
         House { server: Server::start().await, client: client().build().unwrap(), admin: token(Role::Admin).await }
     }
 
-    async fn ask(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+    pub(crate) async fn ask(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
         let request = self.client.request(method, self.server.url(&format!("/api/v1/{path}"))).bearer_auth(token);
         let request = body.iter().fold(request, |request, body| request.json(body));
         let answer = request.send().await.unwrap();
         (answer.status(), serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
     }
 
-    async fn put(&self, path: &str, body: Value) -> Value {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Value {
         let (status, told) = self.ask(&self.admin, Method::PUT, &format!("secrets/{path}"), Some(body)).await;
         assert_eq!(status, StatusCode::CREATED, "{told}");
         told
@@ -40,7 +46,7 @@ impl House {
     }
 
     /// How many entries of the log speak of this, of which events.
-    async fn entries(&self, of: &str, event: &str) -> usize {
+    pub(crate) async fn entries(&self, of: &str, event: &str) -> usize {
         let is_it = |leaf: &&Value| leaf["event"] == event && leaf.to_string().contains(of);
         let (mut found, mut query) = (0, String::new());
         loop {

@@ -12,6 +12,7 @@ mod issuance;
 mod matrix;
 mod pages;
 mod public;
+mod references;
 mod rotations;
 mod secrets;
 mod transit;

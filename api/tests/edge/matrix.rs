@@ -255,6 +255,10 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
             "POST /api/v1/secret-leases/{id}/renew",
             route(Method::POST, "/api/v1/secret-leases/0123456789abcdef/renew", Some(json!({}))),
         ),
+        (
+            "POST /api/v1/secret-leases/{id}/forget",
+            route(Method::POST, "/api/v1/secret-leases/0123456789abcdef/forget", Some(json!({"reason": "it is gone"}))),
+        ),
         ("DELETE /api/v1/secret-leases/{id}", route(Method::DELETE, "/api/v1/secret-leases/0123456789abcdef", None)),
         (
             "DELETE /api/v1/secret-lease-roles/{path}",

@@ -251,7 +251,8 @@ async fn what_is_wrong_is_a_page_for_a_browser_and_a_problem_for_a_program() {
         let answer = browser.send().await.expect("an answer");
         assert_eq!(answer.status().as_u16(), status);
         assert!(answer.headers()["content-type"].to_str().expect("text").starts_with("text/html"), "{path}");
-        assert!(answer.text().await.expect("text").contains("<h1>"));
+        let html = answer.text().await.expect("text");
+        assert!(html.contains("<h1>") && html.contains("<nav aria-label=\"Pages\">"), "{path}: {html}");
         let answer = request.send().await.expect("an answer");
         assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
     }
@@ -381,11 +382,11 @@ async fn secrets_have_pages_that_never_show_a_value() {
     }
     assert!(status == 200 && !html.contains(canary), "{html}");
     let (_, overview) = page(&server, &visitor, "/?owner=web").await;
-    assert!(overview.contains("secrets in use") && overview.contains("href=\"/secrets\""), "{overview}");
+    assert!(overview.contains("<span>secrets</span>") && overview.contains("href=\"/secrets\""), "{overview}");
     // Who may know of none is shown none, and no link to them.
     let issuer = signed_in(&server, Role::Issuer).await;
     let (_, overview) = page(&server, &issuer, "/?owner=web").await;
-    assert!(!overview.contains("secrets in use") && !overview.contains("href=\"/secrets\""), "{overview}");
+    assert!(!overview.contains("<span>secrets</span>") && !overview.contains("href=\"/secrets\""), "{overview}");
     for place in ["/secrets", &format!("/secrets/{path}"), "/secrets/nothing/there"] {
         let (status, html) = page(&server, &issuer, place).await;
         assert!(status == 403 && !html.contains("web"), "{place}: {html}");
@@ -395,4 +396,59 @@ async fn secrets_have_pages_that_never_show_a_value() {
     {
         assert_eq!(page(&server, &visitor, place).await.0, status, "{place}");
     }
+}
+
+/// A secret of owner `db` that ends within hours, and its path.
+async fn ending(server: &Server, http: &Client, admin: &str) -> String {
+    let path = format!("merger-{}/escrow", crate::house::unique());
+    let expires = policy::World::real().now().plus_secs(7_200).rfc3339();
+    let body = json!({"fields": {"value": "x"}, "owner": "db", "expires": expires});
+    let put = http.put(server.url(&format!("/api/v1/secrets/{path}"))).bearer_auth(admin).json(&body).send();
+    assert_eq!(put.await.expect("an answer").status().as_u16(), 201);
+    path
+}
+
+#[tokio::test]
+async fn who_may_list_no_secrets_hears_how_many_are_in_trouble_and_no_names() {
+    let server = Server::start().await;
+    let (http, admin) = (client().build().expect("a client"), token(Role::Admin).await);
+    let path = ending(&server, &http, &admin).await;
+    for role in [Role::Operator, Role::Approver] {
+        let status = http.get(server.url("/api/v1/status")).bearer_auth(token(role).await).send();
+        let status: serde_json::Value = status.await.expect("an answer").json().await.expect("JSON");
+        let alarms = status["alarms"].to_string();
+        assert!(alarms.contains("within 7 days"), "{role}: {alarms}");
+        assert!(!alarms.contains(&path) && !alarms.contains("chancery secret put "), "{role}: {alarms}");
+        let (_, html) = page(&server, &signed_in(&server, role).await, "/").await;
+        let metrics = http.get(server.url("/metrics")).bearer_auth(token(role).await).send().await.expect("an answer");
+        let metrics = metrics.text().await.expect("text");
+        assert!(!html.contains(&path) && !metrics.contains(&path), "{role}: {html} {metrics}");
+        assert!(metrics.contains("chancery_secrets{state=\"all\"}"), "{metrics}");
+    }
+    let status = http.get(server.url("/api/v1/status")).bearer_auth(token(Role::Auditor).await).send();
+    let alarms = status.await.expect("an answer").text().await.expect("text");
+    assert!(alarms.contains("chancery secret put "), "whoever may list them is told which: {alarms}");
+}
+
+#[tokio::test]
+async fn a_secret_whose_current_version_is_disabled_is_not_in_use() {
+    let server = Server::start().await;
+    let (http, admin) = (client().build().expect("a client"), token(Role::Admin).await);
+    let path = ending(&server, &http, &admin).await;
+    let root = path.split('/').next().expect("a level").to_owned();
+    let disable = json!({"path": path, "version": "1"});
+    let act = http.post(server.url("/api/v1/secret-acts/disable")).bearer_auth(&admin).json(&disable).send();
+    assert_eq!(act.await.expect("an answer").status().as_u16(), 200);
+    let visitor = signed_in(&server, Role::Auditor).await;
+    let (_, list) = page(&server, &visitor, &format!("/secrets?within={root}")).await;
+    assert!(list.contains("<span class=\"badge revoked\">disabled</span>"), "{list}");
+    let (_, used) = page(&server, &visitor, &format!("/secrets?within={root}&state=used")).await;
+    assert!(used.contains("Nothing matches"), "{used}");
+    let (_, sheet) = page(&server, &visitor, &format!("/secrets/{path}")).await;
+    assert!(
+        sheet.contains("Its current version, 1, is disabled") && sheet.contains("href=\"/secrets?owner=db\""),
+        "{sheet}"
+    );
+    let (_, overview) = page(&server, &visitor, "/?owner=db").await;
+    assert!(overview.contains("The next secrets to end") && overview.contains("need"), "{overview}");
 }

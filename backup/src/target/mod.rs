@@ -38,7 +38,8 @@ impl Target {
         if let Some(rest) = text.strip_prefix(STORE) {
             return Ok(Target::Bucket(Box::new(Bucket::new(rest, access)?)));
         }
-        let path = PathBuf::from(text);
+        // Without a slash twice: it is shown, and stands in the log.
+        let path: PathBuf = Path::new(text).components().collect();
         Ok(if text.ends_with('/') || path.is_dir() { Target::Folder(path) } else { Target::File(path) })
     }
 

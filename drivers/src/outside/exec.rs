@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::message::{ANSWER_BYTES_MAX, About, Asked, answered, message, of};
+use super::message::{ANSWER_BYTES_MAX, About, Asked, answered, message, of, sane_admin};
 use crate::driver::{Driver, Fault, Login, sane};
 
 /// `[rotation.exec.NAME]`.
@@ -47,6 +47,7 @@ impl Exec {
         others: Option<Others>,
     ) -> Result<(), Fault> {
         sane(login, secrets::rotation::USER_BYTES_MAX)?;
+        sane_admin(admin)?;
         let message = message(&self.about, asked, admin, login, others)?;
         let until = Instant::now() + self.program.time;
         let mut child = self.begin()?;

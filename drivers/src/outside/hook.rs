@@ -18,7 +18,7 @@ use rustls::{ClientConfig, RootCertStore};
 use secrets::rotation::Others;
 use zeroize::Zeroizing;
 
-use super::message::{ANSWER_BYTES_MAX, About, Asked, answered, message, of};
+use super::message::{ANSWER_BYTES_MAX, About, Asked, answered, message, of, sane_admin};
 use crate::driver::{Driver, Fault, Login, sane};
 
 /// What the configuration says of a hook.
@@ -121,6 +121,7 @@ impl Http {
         others: Option<Others>,
     ) -> Result<(), Fault> {
         sane(login, secrets::rotation::USER_BYTES_MAX)?;
+        sane_admin(admin)?;
         let body = message(&self.about, asked, admin, login, others)?;
         of(asked, self.post(&body, login).await)
     }

@@ -13,7 +13,7 @@ use secrets::rotation::Others;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::driver::{Fault, Login};
+use crate::driver::{Fault, Login, sane};
 
 /// What is asked, beside who and what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -107,6 +107,14 @@ pub(super) fn answered(bytes: &[u8], login: Login<'_>) -> Result<(), Fault> {
         Said::Refused => Err(Fault::refused(said)),
         Said::Away => Err(Fault::away(said)),
         Said::Unknown => Err(Fault::unknown(said)),
+    }
+}
+
+/// Of an administrator, where there is one.
+pub(super) fn sane_admin(admin: Option<Login<'_>>) -> Result<(), Fault> {
+    match admin.filter(|admin| !admin.user.is_empty()) {
+        Some(admin) => sane(admin, secrets::rotation::USER_BYTES_MAX),
+        None => Ok(()),
     }
 }
 

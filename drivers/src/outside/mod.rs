@@ -12,13 +12,24 @@ pub use message::{ANSWER_BYTES_MAX, TIME_MAX};
 use std::collections::BTreeMap;
 use std::fmt;
 
+use policy::Owner;
+
 /// What the configuration has, by name.
 #[derive(Default)]
 pub struct Outside {
     /// `[rotation.exec.NAME]`.
-    pub programs: BTreeMap<String, Program>,
+    pub programs: BTreeMap<String, Served<Program>>,
     /// `[rotation.http.NAME]`.
-    pub hooks: BTreeMap<String, Hook>,
+    pub hooks: BTreeMap<String, Served<Hook>>,
+}
+
+/// A program or a hook, and whose secrets it exchanges: whoever writes secrets of another owner has it set nobody's password.
+#[derive(Clone, Debug)]
+pub struct Served<T> {
+    /// What it is.
+    pub what: T,
+    /// Whose secrets; of none, nobody's.
+    pub owners: Vec<Owner>,
 }
 
 impl fmt::Debug for Outside {

@@ -220,6 +220,8 @@ async fn a_user_lives_as_long_as_his_lease_and_leaves_nothing_that_is_his() {
     let (client, connection) = config.connect(tokio_postgres::NoTls).await.expect("a session");
     let ended = tokio::spawn(connection);
     client.batch_execute("CREATE TABLE his (x int)").await.expect("a table");
+    // His own row is held by a transaction that he does not end.
+    client.batch_execute("BEGIN; ALTER ROLE CURRENT_USER PASSWORD 'mine'").await.expect("he changes his own password");
     driver.revoke(admin(&ours), lease).await.expect("it is revoked");
     assert!(ended.await.expect("the task ends").is_err(), "his session goes on");
     assert!(matches!(driver.test(login).await, Err(Fault::Refused(_))));

@@ -4,10 +4,14 @@
 //! changed at a time (the role, the owner, the strength of the proof), and what would have made the difference is named. Costs
 //! some twenty evaluations, on refusals alone. Nobody learns another owner's rules from it: as long as no policy permits the act,
 //! what forbids it is not told.
+//!
+//! Whose a secret or a transit key is, is told to nobody who has no right to it: then the question names no owner, and "its owner" is all
+//! that the answer says. It says so of what is not there too.
 
-use crate::asking::{Role, Strength};
+use crate::asking::{ResourceKind, Role, Strength};
 use crate::deciding::engine::Engine;
 use crate::deciding::question::Question;
+use crate::deciding::verdict::Verdict;
 
 /// The rule that refused (if one did, and the actor may know) and what was missing.
 pub(crate) fn explain(
@@ -16,15 +20,45 @@ pub(crate) fn explain(
     forbidden_by: Option<String>,
 ) -> (Option<String>, String) {
     match forbidden_by {
-        Some(rule) if engine.some_permit(question) => {
-            let sentence = match engine.sentence(&rule) {
-                Some(sentence) => fill_in(sentence, question),
-                None => format!("policy {rule} forbids it"),
-            };
-            (Some(rule), sentence)
-        }
-        Some(_) | None => (None, no_permit(engine, question)),
+        Some(rule) if engine.some_permit(question) => forbidden(engine, question, rule),
+        Some(_) | None => match forbidden_as_ones_own(engine, question) {
+            Some(rule) => forbidden(engine, question, rule),
+            None => (None, no_permit(engine, question)),
+        },
     }
+}
+
+fn forbidden(engine: &Engine, question: &Question<'_>, rule: String) -> (Option<String>, String) {
+    let sentence = match engine.sentence(&rule) {
+        Some(sentence) => fill_in(sentence, question),
+        None => format!("policy {rule} forbids it, whatever roles it has"),
+    };
+    (Some(rule), sentence)
+}
+
+/// What forbids it although it were the actor's own: of each of his owners whose it might be. None where one of them could.
+fn forbidden_as_ones_own(engine: &Engine, question: &Question<'_>) -> Option<String> {
+    if !has_hidden_owner(question) {
+        return None;
+    }
+    let mut forbids = None;
+    for &owner in &question.owners {
+        let own = Question { owner, ..question.clone() };
+        if !engine.some_permit(&own) {
+            continue;
+        }
+        match engine.ask(&own) {
+            Verdict::Forbid { rule } => forbids = forbids.or(Some(rule)),
+            Verdict::Permit { .. } | Verdict::Silence | Verdict::Broken { .. } => return None,
+        }
+    }
+    forbids
+}
+
+/// Whether it is of a sort that has owners, and the question names none: it may be anybody's, and need not be there.
+fn has_hidden_owner(question: &Question<'_>) -> bool {
+    let has_owners = [ResourceKind::Secret, ResourceKind::TransitKey].iter().any(|kind| kind.as_str() == question.kind);
+    has_owners && question.owner.is_empty()
 }
 
 fn no_permit(engine: &Engine, question: &Question<'_>) -> String {
@@ -38,7 +72,9 @@ fn no_permit(engine: &Engine, question: &Question<'_>) -> String {
         );
     }
     if engine.some_permit(&of_the_owner(question)) {
-        return format!("it does not belong to owner {}{}", question.owner, belongs_to(question));
+        let whose = if has_hidden_owner(question) { "the owner of what it asks for" } else { "owner" };
+        let owner = if question.owner.is_empty() { String::new() } else { format!(" {}", question.owner) };
+        return format!("it does not belong to {whose}{owner}{}", belongs_to(question));
     }
     if engine.some_permit(&by_possession(question)) {
         return format!("stronger authentication than a {}: a client certificate", question.proof);
@@ -63,11 +99,12 @@ fn roles(engine: &Engine, question: &Question<'_>) -> Option<String> {
             with_strength.push(role.as_str());
         }
     }
-    let parts = [
-        (alone, String::new()),
-        (with_owner, format!(" for owner {}", question.owner)),
-        (with_strength, " with a client certificate".to_owned()),
-    ];
+    let of_owner = match has_hidden_owner(question) {
+        true => " for its owner".to_owned(),
+        false => format!(" for owner {}", question.owner),
+    };
+    let parts =
+        [(alone, String::new()), (with_owner, of_owner), (with_strength, " with a client certificate".to_owned())];
     let parts: Vec<String> = parts
         .into_iter()
         .filter(|(roles, _)| !roles.is_empty())
@@ -78,8 +115,11 @@ fn roles(engine: &Engine, question: &Question<'_>) -> Option<String> {
 
 fn of_the_owner<'a>(question: &Question<'a>) -> Question<'a> {
     let mut other = question.clone();
-    if !question.owner.is_empty() {
-        other.owners.push(question.owner);
+    if has_hidden_owner(question) {
+        other.owner = ITS_OWNER;
+    }
+    if !other.owner.is_empty() {
+        other.owners.push(other.owner);
     }
     other
 }
@@ -142,11 +182,14 @@ fn list(names: &[String]) -> String {
     }
 }
 
+/// An owner that no policy can name: names have no blanks.
+const ITS_OWNER: &str = "its owner";
+
 /// A sentence with ten names is still read; one with a hundred is not.
 const LISTED_MAX: usize = 10;
 
 /// The roles that a person or a host can be given; the other two come with how one proves oneself.
-const ROLES_TO_GIVE: [Role; 13] = [
+const ROLES_TO_GIVE: [Role; 14] = [
     Role::Admin,
     Role::Operator,
     Role::Issuer,
@@ -154,6 +197,7 @@ const ROLES_TO_GIVE: [Role; 13] = [
     Role::CodeSigner,
     Role::SecretReader,
     Role::SecretWriter,
+    Role::SecretLeaser,
     Role::TransitUser,
     Role::TransitEncrypter,
     Role::TransitManager,

@@ -1,11 +1,11 @@
 //! What people ask of leases: roles set up, users asked for, renewed, given back.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use policy::{Action, Grant, Owner, Secret};
 use ring::rand::SecureRandom;
-use store::{AccessEntry, Accessed, ActorStamp, NewValue, Showing};
+use store::{AccessEntry, Accessed, ActorStamp, NewValue, RecordFilter, Showing};
 
 use super::place::{Hirer, Tenancy};
 use super::records::{LEASE, LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseBody, LeaseRole, ROLE, RoleBody, Stage};
@@ -15,16 +15,18 @@ use crate::error::SecretError;
 use crate::kinds::{Fields, PasswordWish};
 use crate::nouns::{FieldName, SecretPath, Which};
 use crate::rotation::{Outcome, USER_BYTES_MAX};
-use crate::turning::{Line, Login, Place, Warrants, login_of};
-use crate::vault::{Vault, Wanted, value_id};
+use crate::turning::{At, Line, Login, Pinned, Place, Warrants, is_reason, login_of};
+use crate::vault::{Vault, value_id};
 
 /// Leases of the register. Cheap to clone.
 #[derive(Clone)]
 pub struct Leases {
     pub(super) vault: Vault,
     pub(super) node: u16,
-    /// Those that are being made by this process.
-    underway: Arc<Mutex<HashSet<String>>>,
+    /// Those that are being made by this process, and of which role.
+    underway: Arc<Mutex<HashMap<String, SecretPath>>>,
+    /// Roles whose target did not answer, and until when nobody is written down for them.
+    away: Arc<Mutex<HashMap<SecretPath, u64>>>,
 }
 
 /// That one is being made; it is known as long as this stands.
@@ -67,7 +69,7 @@ pub struct Leased {
 impl Leases {
     /// Of this vault's register, as this node of it makes them.
     pub fn new(vault: Vault, node: u16) -> Leases {
-        Leases { vault, node, underway: Arc::default() }
+        Leases { vault, node, underway: Arc::default(), away: Arc::default() }
     }
 
     /// The role at a path; none where there is none, or it ended.
@@ -96,7 +98,8 @@ impl Leases {
             return Err(SecretError::Conflict(format!("{path} is a role of another owner")));
         }
         let RoleWish { place, admin, line, like, secs, secs_max } = wish;
-        let at = place.at(Some(&admin), line)?;
+        let mut at = place.at(Some(&admin), line)?;
+        at.pinned = Some(Pinned::of(&self.vault.there(&admin).await?));
         targets.has(&at).map_err(|why| SecretError::invalid("target", why))?;
         if !(1..=USER_BYTES_MAX).contains(&like.len()) || like.contains(char::is_control) {
             return Err(SecretError::invalid("like", format!("a name of 1 to {USER_BYTES_MAX} bytes")));
@@ -111,6 +114,7 @@ impl Leases {
         let body = RoleBody { at, like, secs, secs_max, ended: false };
         let role = LeaseRole { path: path.clone(), owner: owner.clone(), version, body };
         self.vault.ledger().record(vec![role.record(&grant)?]).await?;
+        self.away().remove(path);
         self.role_there(path).await
     }
 
@@ -155,7 +159,8 @@ impl Leases {
     /// 4. that it is shown is in the log: then it is.
     ///
     /// # Errors
-    /// [`SecretError::Conflict`]: the target refused, or does not answer; whoever may have been made is revoked.
+    /// [`SecretError::Conflict`]: the target refused, or too many of the role did not end yet; [`SecretError::Away`]: it does not answer.
+    /// Whoever may have been made is revoked; who surely was not has ended.
     pub async fn lease(
         &self,
         grant: Grant,
@@ -171,9 +176,14 @@ impl Leases {
             let why = format!("{LEASE_SECS_MIN} s at least, and {} s at most of this role", role.body.secs_max);
             return Err(SecretError::invalid("lease", why));
         }
-        let admin = self.admin(&role.body.at.admin, warrants).await?;
         let now = self.seconds().await?;
+        self.is_answering(path, now)?;
         let (id, user) = self.names(path)?;
+        // From here on it is counted by whoever comes next.
+        self.underway().insert(id.clone(), path.clone());
+        let _underway = Underway(self, id.clone());
+        self.has_room(&role).await?;
+        let admin = self.admin(&role.body.at, warrants).await?;
         let body = LeaseBody {
             role: path.as_str().to_owned(),
             at: role.body.at,
@@ -188,10 +198,9 @@ impl Leases {
             tries: 0,
             not_before: 0,
             said: String::new(),
+            forgotten: None,
         };
         let lease = Lease { id, role: path.clone(), owner: role.owner, version: 0, body };
-        self.underway().insert(lease.id.clone());
-        let _underway = Underway(self, lease.id.clone());
         let drawn = PasswordWish::default().draw(&mut ring::rand::SystemRandom::new());
         let drawn = drawn.map_err(|_| SecretError::NoRandom)?;
         let login = Login { user, secret: Secret::new(String::from_utf8_lossy(&drawn).into_owned()) };
@@ -201,12 +210,26 @@ impl Leases {
         let hirer = Hirer { login: &login, like: &lease.body.like, until: lease.body.until };
         let outcome = targets.create(&lease.body.at, &admin, hirer).await;
         let actor = ActorStamp::from(grant.actor());
-        if let Some(said) = said(outcome) {
-            let why = format!("no user was made for {path}: {said}");
-            // Whatever is there is ended at once by whoever is at it.
-            lease.body.stage = Stage::Ending;
-            self.vault.ledger().record(vec![lease.record(actor)?]).await?;
-            return Err(SecretError::Conflict(why));
+        let why = |said: &str| format!("no user was made for {path}: {said}");
+        match outcome {
+            Outcome::Done | Outcome::Made(_) => {}
+            // He surely is not there: nobody has to end him, and nobody is told of him.
+            Outcome::Away(said) => {
+                let until = self.seconds().await?.saturating_add(AWAY_PAUSE_SECS);
+                self.away().insert(path.clone(), until);
+                self.gone(lease, &actor).await?;
+                return Err(SecretError::Away(why(&format!("the target is away: {said}"))));
+            }
+            Outcome::Refused(said) => {
+                self.gone(lease, &actor).await?;
+                return Err(SecretError::Conflict(why(&format!("the target refused: {said}"))));
+            }
+            // Whatever is there is ended by whoever is at it.
+            Outcome::Unknown(said) => {
+                lease.ends_from(self.seconds().await?);
+                self.vault.ledger().record(vec![lease.record(actor)?]).await?;
+                return Err(SecretError::Conflict(why(&format!("the target's answer did not come: {said}"))));
+            }
         }
         lease.body.stage = Stage::Live;
         self.vault.ledger().record(vec![lease.record(actor)?]).await?;
@@ -226,7 +249,7 @@ impl Leases {
             Ok(recorded) => Ok(Leased { lease, password: login.secret, leaf: recorded.leaf() }),
             // Nobody was shown him: nobody needs him.
             Err(error) => {
-                lease.body.stage = Stage::Ending;
+                lease.ends_from(now);
                 self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
                 Err(error.into())
             }
@@ -258,19 +281,20 @@ impl Leases {
             let why = format!("the lease {id} lives as long already, or has reached its longest: ask for another");
             return Err(SecretError::Conflict(why));
         }
-        let admin = self.admin(&lease.body.at.admin, warrants).await?;
+        let admin = self.admin(&lease.body.at, warrants).await?;
         // The longer time is written down first: the target may have it already when the answer is lost.
         lease.body.until = until;
         self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
         let login = nobody(&lease.body.user);
         let hirer = Hirer { login: &login, like: &lease.body.like, until };
-        match said(targets.renew(&lease.body.at, &admin, hirer).await) {
-            None => self.look(id).await,
-            Some(said) => Err(SecretError::Conflict(format!("{id} was not renewed at the target: {said}"))),
-        }
+        let outcome = targets.renew(&lease.body.at, &admin, hirer).await;
+        let is_away = matches!(outcome, Outcome::Away(_));
+        let Some(said) = said(outcome) else { return self.look(id).await };
+        let why = format!("{id} was not renewed at the target: {said}");
+        Err(if is_away { SecretError::Away(why) } else { SecretError::Conflict(why) })
     }
 
-    /// Gives a user back: he is ended as soon as the target answers.
+    /// Gives a user back: he is ended as soon as the target answers. One who is being ended is tried again now.
     ///
     /// # Errors
     /// [`SecretError::NotFound`], [`SecretError::Conflict`].
@@ -279,13 +303,93 @@ impl Leases {
         let is_for = |action| Vault::is_for(&grant, action, &lease.role, &lease.owner);
         is_for(Action::LeaseSecret).or_else(|_| is_for(Action::WriteSecret))?;
         match lease.body.stage {
-            Stage::Making | Stage::Live => {
-                lease.body.stage = Stage::Ending;
+            // Its turn has come, and nobody asked for more.
+            Stage::Ending if lease.body.tries == 0 => Ok(lease),
+            Stage::Making | Stage::Live | Stage::Ending => {
+                lease.ends_from(self.seconds().await?);
+                // It is told of as before, and has all its tries again.
+                lease.body.tries = lease.body.tries.min(1);
                 self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
                 self.look(id).await
             }
-            Stage::Ending | Stage::Ended => Ok(lease),
+            Stage::Ended => Ok(lease),
         }
+    }
+
+    /// Takes a user off who cannot be ended: somebody looked at the target, or it is gone for good. Nothing is asked of it any more.
+    ///
+    /// # Errors
+    /// [`SecretError::Conflict`]: he is there, and no end of his failed; [`SecretError::Invalid`]: no reason.
+    pub async fn forget(&self, grant: Grant, id: &str, reason: &str) -> Result<Lease, SecretError> {
+        let mut lease = self.look(id).await?;
+        Vault::is_for(&grant, Action::DestroySecret, &lease.role, &lease.owner)?;
+        if !is_reason(reason) {
+            return Err(SecretError::invalid("reason", REASON));
+        }
+        match lease.body.stage {
+            Stage::Ending if lease.body.tries > 0 => {
+                lease.body.forgotten = Some(reason.to_owned());
+                self.gone(lease, &ActorStamp::from(grant.actor())).await?;
+                self.look(id).await
+            }
+            Stage::Ended => Ok(lease),
+            Stage::Making | Stage::Live | Stage::Ending => Err(SecretError::Conflict(format!(
+                "no end of {id} failed: give it back with `chancery secret lease revoke {id}`, and forget it where that fails"
+            ))),
+        }
+    }
+
+    /// Whether one more may be made: what did not end is bounded, of a role and of an owner, so that nobody's ends are waited for by
+    /// those of others.
+    async fn has_room(&self, role: &LeaseRole) -> Result<(), SecretError> {
+        let owner = Some(role.owner.as_str().to_owned());
+        let filter = RecordFilter { owner, ..due::all(None, LEASES_OF_OWNER_MAX) };
+        let page = self.vault.ledger().record_list(LEASE, filter).await?;
+        let is_full = page.len() >= LEASES_OF_OWNER_MAX;
+        let standing = page.into_iter().map(|record| Lease::of(record.into_inner())).collect::<Result<Vec<_>, _>>()?;
+        let of_role = standing.iter().filter(|lease| lease.role == role.path).count();
+        let underway = self.underway();
+        let is_new = |id: &String| !standing.iter().any(|lease| lease.id == *id);
+        let begun = underway.iter().filter(|(id, path)| **path == role.path && is_new(id)).count();
+        drop(underway);
+        let why = match () {
+            () if of_role.saturating_add(begun) > LEASES_OF_ROLE_MAX => {
+                format!("{} has {LEASES_OF_ROLE_MAX} users that did not end yet", role.path)
+            }
+            () if is_full => {
+                format!("the roles of {} have {LEASES_OF_OWNER_MAX} users that did not end yet", role.owner)
+            }
+            () => return Ok(()),
+        };
+        Err(SecretError::Conflict(format!(
+            "{why}: give some back (`chancery secret lease list`, `chancery secret lease revoke ID`), or ask when some have ended"
+        )))
+    }
+
+    /// Whether the target of a role answered, or was not asked lately: whoever asks again and again writes nothing down.
+    fn is_answering(&self, path: &SecretPath, now: u64) -> Result<(), SecretError> {
+        let mut away = self.away();
+        away.retain(|_, until| *until > now);
+        match away.contains_key(path) {
+            true => Err(SecretError::Away(format!(
+                "the target of {path} did not answer a moment ago, and nobody was made: ask again in {AWAY_PAUSE_SECS} s"
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    fn away(&self) -> MutexGuard<'_, HashMap<SecretPath, u64>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody is there: so it is written, and his password goes.
+    pub(super) async fn gone(&self, mut lease: Lease, actor: &ActorStamp) -> Result<(), SecretError> {
+        lease.body.stage = Stage::Ended;
+        lease.body.tries = 0;
+        let value = (value_id(&Lease::value_path(&lease.id), 1, 1), Some(lease.owner.as_str().to_owned()));
+        let records = vec![lease.record(actor.clone())?];
+        self.vault.ledger().destroy_values(vec![value], records, actor).await?;
+        Ok(())
     }
 
     /// Seals the password and writes it down with the lease, in one transaction.
@@ -322,15 +426,19 @@ impl Leases {
     }
 
     /// Who makes and ends users there.
-    pub(super) async fn admin(&self, at: &Option<String>, warrants: &impl Warrants) -> Result<Login, SecretError> {
+    pub(super) async fn admin(&self, at: &At, warrants: &impl Warrants) -> Result<Login, SecretError> {
         let none = || SecretError::invalid("admin", "the role has no administrator: set it up again");
-        let path: SecretPath = at.as_ref().ok_or_else(none)?.parse()?;
-        let owner = self.vault.there(&path).await?.owner().clone();
-        let grant = warrants.warrant(Action::ReadSecret, &path, &owner).await?;
-        login_of(&self.vault.read(Wanted { grant, path, known: None, which: Which::default(), keep_secs: 0 }).await?)
+        let path: SecretPath = at.admin.as_ref().ok_or_else(none)?.parse()?;
+        let there = self.vault.there(&path).await?;
+        at.is_of(&there)?;
+        let grant = warrants.warrant(Action::LeaseSecret, &path, there.owner()).await?;
+        let opened = self.vault.used(&grant, &path, &Which::default()).await?;
+        // Another life may have begun since.
+        at.is_of(&opened.secret)?;
+        login_of(&opened)
     }
 
-    pub(super) fn underway(&self) -> MutexGuard<'_, HashSet<String>> {
+    pub(super) fn underway(&self) -> MutexGuard<'_, HashMap<String, SecretPath>> {
         self.underway.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -365,5 +473,12 @@ pub(super) fn said(outcome: Outcome) -> Option<String> {
 }
 
 const PAGE_MAX: usize = 1_000;
+/// After a target did not answer, nobody is made by that role for so long.
+const AWAY_PAUSE_SECS: u64 = 5;
+/// So many users of one role stand at once: each has to be ended, and is looked at until then.
+pub const LEASES_OF_ROLE_MAX: usize = 200;
+/// So many of all roles of one owner: fewer than are looked at at once.
+pub const LEASES_OF_OWNER_MAX: usize = 1_000;
+const REASON: &str = "say in a line why: who looked at the target, and what was there";
 /// So much of a role's name stands in its users': with what is drawn they fit every target.
 const WORD_CHARS_MAX: usize = 16;

@@ -10,7 +10,6 @@ use crate::due;
 use crate::error::SecretError;
 use crate::rotation::SAID_CHARS_MAX;
 use crate::turning::Warrants;
-use crate::vault::value_id;
 
 impl Leases {
     /// Those that are due by now, at most so many, and when the next of the others is.
@@ -43,7 +42,7 @@ impl Leases {
     /// When something is to be done with it: who is being made is left to whoever makes him, as long as that may be.
     pub fn due(&self, lease: &Lease, now: u64) -> Option<u64> {
         match lease.body.stage {
-            Stage::Making if self.underway().contains(lease.id()) => Some(now.saturating_add(1)),
+            Stage::Making if self.underway().contains_key(lease.id()) => Some(now.saturating_add(1)),
             Stage::Making if lease.body.node != self.node => Some(lease.body.since.saturating_add(MAKING_SECS_MAX)),
             Stage::Making | Stage::Live | Stage::Ending | Stage::Ended => lease.due(),
         }
@@ -63,11 +62,11 @@ impl Leases {
         let system = ActorStamp::from(&Actor::system("lease"));
         if lease.body.stage != Stage::Ending {
             // From here on nobody renews him.
-            lease.body.stage = Stage::Ending;
+            lease.ends_from(now);
             self.vault.ledger().record(vec![lease.record(system.clone())?]).await?;
             lease = self.look(id).await?;
         }
-        let why = match self.admin(&lease.body.at.admin, warrants).await {
+        let why = match self.admin(&lease.body.at, warrants).await {
             Ok(admin) => {
                 let login = nobody(&lease.body.user);
                 let hirer = Hirer { login: &login, like: &lease.body.like, until: lease.body.until };
@@ -77,13 +76,7 @@ impl Leases {
             Err(other) => Some(other.to_string()),
         };
         match why {
-            None => {
-                lease.body.stage = Stage::Ended;
-                lease.body.tries = 0;
-                let value = (value_id(&Lease::value_path(id), 1, 1), Some(lease.owner.as_str().to_owned()));
-                let records = vec![lease.record(system.clone())?];
-                self.vault.ledger().destroy_values(vec![value], records, &system).await?;
-            }
+            None => self.gone(lease, &system).await?,
             Some(said) => {
                 lease.body.tries = lease.body.tries.saturating_add(1);
                 lease.body.not_before = now.saturating_add(pause(lease.body.tries));
@@ -103,3 +96,6 @@ fn pause(tries: u32) -> u64 {
 
 const PAUSE_FIRST_SECS: u64 = 5;
 const PAUSE_LAST_SECS: u64 = 3_600;
+/// An end that failed so often, over three days, is tried no more: somebody looks at the target, and gives the lease back again or has it
+/// forgotten.
+pub const ENDS_TRIED_MAX: u32 = 80;

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use store::{ActorStamp, Record, StoreError, StoredRecord};
 
+use super::ending::ENDS_TRIED_MAX;
 use crate::due;
 use crate::error::SecretError;
 use crate::nouns::{NameError, SecretPath};
@@ -70,6 +71,9 @@ pub(super) struct LeaseBody {
     /// What the target said last.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub said: String,
+    /// Why somebody took him off who could not be ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten: Option<String>,
 }
 
 /// How far a lease has come.
@@ -196,12 +200,28 @@ impl Lease {
         (self.body.tries > 0).then_some((self.body.tries, self.body.said.as_str()))
     }
 
+    /// Whether his end was tried so often that it is tried no more: he may be there.
+    pub fn is_given_up(&self) -> bool {
+        self.body.stage == Stage::Ending && self.body.tries >= ENDS_TRIED_MAX
+    }
+
+    /// Why somebody took him off.
+    pub fn forgotten(&self) -> Option<&str> {
+        self.body.forgotten.as_deref()
+    }
+
+    /// He is to be ended from now on: behind whoever is due already.
+    pub(super) fn ends_from(&mut self, now: u64) {
+        self.body.stage = Stage::Ending;
+        self.body.not_before = now;
+    }
+
     /// When something is to be done with it, as it is found: who is being made may be forgotten at any moment.
     pub(super) fn due(&self) -> Option<u64> {
         match self.body.stage {
             Stage::Making => Some(self.body.since),
             Stage::Live => Some(self.body.until.max(self.body.not_before)),
-            Stage::Ending => Some(self.body.not_before),
+            Stage::Ending => Some(self.body.not_before).filter(|_| !self.is_given_up()),
             Stage::Ended => None,
         }
     }

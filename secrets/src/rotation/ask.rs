@@ -59,6 +59,24 @@ impl Rotation {
         }
     }
 
+    /// Asks for a rotation now, since what is in use leaked: neither a window nor the distance is waited for, and whoever still has the
+    /// credential before has it no longer than until the new one is in use. What is under way ends first, without waiting either.
+    ///
+    /// # Errors
+    /// [`NotNow::Halted`].
+    pub fn ask_leaked(&mut self) -> Result<(), NotNow> {
+        if self.is_halted {
+            return Err(NotNow::Halted);
+        }
+        // A new credential that nobody was handed yet is the one that takes its place.
+        let is_new = self.way == Way::Forth && matches!(self.stage, Stage::Made(_) | Stage::Set(_) | Stage::Proven(_));
+        self.is_leaked_again = !is_new && self.stage != Stage::Resting;
+        self.is_leaked = true;
+        self.is_asked = true;
+        self.not_before = 0;
+        Ok(())
+    }
+
     /// Asks for the credential before, while it is still there: tested by a login, then promoted; what was current is taken away after
     /// an overlap of its own. Of a single user it is set again first.
     ///
@@ -107,7 +125,7 @@ impl Rotation {
     pub fn change(&mut self, settings: Settings) -> Result<(), NotNow> {
         settings.check()?;
         match &self.stage {
-            _ if !settings.plan.has(&self.current.user) => Err(NotNow::Settings(SettingsError::User)),
+            _ if !settings.plan.has(&self.current.user) => Err(NotNow::Settings(SettingsError::NotOfThePlan)),
             Stage::Resting => {
                 self.settings = settings;
                 Ok(())
@@ -132,7 +150,7 @@ impl Rotation {
                     continue;
                 }
                 (Step::Rest { until: None } | Step::Halt, _) => break,
-                (Step::Make { .. }, _) if !steps.is_empty() => break,
+                (Step::Make { .. }, _) if !steps.is_empty() && !rotation.is_leaked => break,
                 (Step::Make { .. }, _) => Outcome::Made(self.current.version.saturating_add(1)),
                 (Step::Test { .. }, Stage::Retired(_)) => Outcome::Refused(String::new()),
                 (Step::Set { .. } | Step::Test { .. } | Step::Promote { .. }, _) => Outcome::Done,

@@ -115,6 +115,7 @@ impl Rotation {
         let at = self.not_before.max(now);
         match &self.stage {
             Stage::Made(_) if self.tried.sets == 0 => windows(at),
+            Stage::Overlap(_) if self.is_leaked => at,
             Stage::Overlap(_) => windows(at.max(self.since.saturating_add(self.settings.overlap_secs))),
             Stage::Made(_) | Stage::Set(_) | Stage::Checked(_) | Stage::Retired(_) => at,
             Stage::Resting | Stage::Proven(_) | Stage::Back(_) | Stage::Returned(_) | Stage::Discarding(_) => at,
@@ -134,8 +135,10 @@ impl Rotation {
         }
     }
 
-    /// When the next rotation may begin at the earliest.
+    /// When the next rotation may begin at the earliest: nothing is to be kept apart from what was there when it was set up, and what
+    /// leaked is not kept.
     pub(super) fn earliest(&self) -> u64 {
-        self.since.saturating_add(self.settings.distance_secs)
+        let promoted = self.promoted.filter(|_| !self.is_leaked);
+        promoted.map_or(0, |at| at.saturating_add(self.settings.distance_secs))
     }
 }

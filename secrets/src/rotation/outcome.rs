@@ -153,6 +153,7 @@ impl Rotation {
     fn promote(&mut self, pending: Credential, now: u64) {
         let old = std::mem::replace(&mut self.current, pending);
         self.since = now;
+        self.promoted = Some(now);
         self.tried.sets = 0;
         if self.way != Way::FellBack {
             self.trouble = None;
@@ -173,9 +174,11 @@ impl Rotation {
         }
         let why = self.trouble.as_ref().map(|trouble| trouble.why);
         let is_away = why == Some(Why::Away);
-        let is_asked = self.is_asked && is_away;
+        // What leaked is exchanged as soon as that can be.
+        let is_leaked = self.is_leaked;
+        let is_asked = is_leaked || self.is_asked && is_away;
         self.rest();
-        self.is_asked = is_asked;
+        (self.is_asked, self.is_leaked) = (is_asked, is_leaked);
         // None: it was read, and whoever read it let this go on.
         self.is_halted = why.is_some() && !is_away;
         self.not_before = now.saturating_add(FAILED_PAUSE_SECS);
@@ -216,7 +219,7 @@ impl Rotation {
         match (self.way, self.tried.sets) {
             (Way::FellBack, _) => self.halt(Why::NothingLogsIn, now),
             (Way::AskedBack, 0) => {
-                self.note(why, now);
+                self.note(Why::NotBack, now);
                 self.way = Way::Forth;
                 match &self.settings.plan {
                     Plan::Single { .. } => {
@@ -256,7 +259,8 @@ impl Rotation {
     }
 
     fn rest(&mut self) {
-        self.is_asked = false;
+        self.is_leaked = std::mem::take(&mut self.is_leaked_again);
+        self.is_asked = self.is_leaked;
         self.way = Way::Forth;
         self.tried.sets = 0;
         self.enter(Stage::Resting);

@@ -30,8 +30,17 @@ pub struct Rotation {
     pub(super) previous: Option<Credential>,
     /// Since when the current one is in use.
     pub(super) since: u64,
+    /// When the current one was promoted; none where the rotation found it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) promoted: Option<u64>,
     /// Begun by a word, not by the schedule: no window is waited for.
     pub(super) is_asked: bool,
+    /// What is in use leaked: neither the distance nor an overlap is waited for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_leaked: bool,
+    /// It leaked while something was under way: once that has ended, another begins at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_leaked_again: bool,
     pub(super) way: Way,
     pub(super) tried: Tried,
     /// Nothing is done before.
@@ -101,11 +110,11 @@ impl Rotation {
     /// Of a credential that is in use since a moment.
     ///
     /// # Errors
-    /// [`SettingsError`]; [`SettingsError::User`] too where the credential is no user's of the plan.
+    /// [`SettingsError`]; [`SettingsError::NotOfThePlan`] where the credential is no user's of it.
     pub fn new(name: &str, settings: Settings, current: Credential, since: u64) -> Result<Rotation, SettingsError> {
         settings.check()?;
         if !settings.plan.has(&current.user) {
-            return Err(SettingsError::User);
+            return Err(SettingsError::NotOfThePlan);
         }
         Ok(Rotation {
             name: name.to_owned(),
@@ -114,13 +123,26 @@ impl Rotation {
             current,
             previous: None,
             since,
+            promoted: None,
             is_asked: false,
+            is_leaked: false,
+            is_leaked_again: false,
             way: Way::Forth,
             tried: Tried::default(),
             not_before: 0,
             is_halted: false,
             trouble: None,
         })
+    }
+
+    /// The same behind another rotation of the same secret, which ended: the distance counts from what that promoted.
+    pub(crate) fn behind(self, before: &Rotation) -> Rotation {
+        Rotation { promoted: before.promoted, ..self }
+    }
+
+    /// Whether what is in use leaked, and is exchanged without waiting.
+    pub fn is_leaked(&self) -> bool {
+        self.is_leaked
     }
 
     /// What stands under the label `current`.

@@ -107,6 +107,12 @@ pub enum SettingsError {
     /// A user without a name, or with one that no target takes.
     #[error("a user's name has 1 to {USER_BYTES_MAX} bytes and no control characters")]
     User,
+    /// What is in use is none of theirs.
+    #[error(
+        "the current version's `username` is no user of the plan: name him with --user, or write a version with the name and the \
+         password of one that is named"
+    )]
+    NotOfThePlan,
     /// vault#18738: both users were exchanged within seconds.
     #[error(
         "the distance between two rotations is shorter than the overlap: the user that clients still have would be exchanged"
@@ -114,7 +120,8 @@ pub enum SettingsError {
     Distance,
     /// A pair or keys without an overlap.
     #[error(
-        "a pair of users, or several keys, need an overlap: without one nobody has the time to read the new credential"
+        "a pair of users, or several keys, need an overlap: without one nobody has the time to read the new credential; leave it out, \
+         and it is an hour"
     )]
     Overlap,
     /// A single user with one.

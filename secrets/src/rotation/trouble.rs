@@ -30,8 +30,8 @@ pub enum Why {
     Away,
     /// The credential in use logs in, the new one is discarded.
     #[error(
-        "the target refuses to set the new credential; the one in use logs in. Give what the rotation signs in with the right to set it, \
-         then resume"
+        "the target refuses to set the new credential; the one in use logs in. Where the rotation's administrator is not let in, write \
+         his present name and password into his secret; where he has no right to set it, give him that; then resume"
     )]
     SetRefused,
     /// The credential in use logs in, the new one is discarded.
@@ -40,6 +40,12 @@ pub enum Why {
          passwords, or rules that the new one breaks, then resume"
     )]
     NoLogin,
+    /// The way back that somebody asked for led nowhere.
+    #[error(
+        "the credential before was not taken back: the target did not answer, refused it, or does not let it in. Nothing was changed, and \
+         the one in use stays. See what the target says of it, then ask again"
+    )]
+    NotBack,
     /// The target went away in the middle.
     #[error(
         "the target does not answer any more, and which credential it has is not known. When it answers, resume: that is found out by a \

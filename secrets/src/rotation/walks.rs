@@ -226,7 +226,7 @@ impl Walk {
                     self.target.change(&Step::Retire { credential, others });
                 }
                 Why::SetRefused | Why::NoLogin | Why::Unknown => {}
-                Why::Away | Why::Returned => panic!("{why:?} waits for nobody"),
+                Why::Away | Why::Returned | Why::NotBack => panic!("{why:?} waits for nobody"),
             }
             rotation.resume().unwrap();
             self.counted = [0; 3];

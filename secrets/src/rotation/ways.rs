@@ -127,6 +127,67 @@ fn the_two_users_are_not_exchanged_within_the_overlap() {
 }
 
 #[test]
+fn what_leaked_waits_for_neither_distance_nor_overlap() {
+    let exchanged = ["make a", "set a3", "test a3", "promote a3", "test a3", "retire b2", "test b2"];
+    // Within the distance after one.
+    let mut walk = asked(1, &[]);
+    trace(&mut walk, 20);
+    let mut rotation = walk.read();
+    walk.now = rotation.since + 1;
+    assert!(matches!(rotation.ask(walk.now), Err(NotNow::TooSoon { .. })));
+    rotation.ask_leaked().unwrap();
+    walk.write(&rotation);
+    assert_eq!(trace(&mut walk, 20), exchanged);
+    assert!(!walk.read().is_leaked(), "the next one waits again");
+    // Within the overlap of one: what is in use by now is exchanged as well.
+    let mut walk = asked(1, &[]);
+    trace(&mut walk, 4);
+    let mut rotation = walk.read();
+    rotation.ask_leaked().unwrap();
+    walk.write(&rotation);
+    let ends = ["test b2", "retire a1", "test a1"];
+    assert_eq!(trace(&mut walk, 20), ends.into_iter().chain(exchanged).collect::<Vec<_>>());
+    assert!(!walk.read().is_leaked());
+    // Before the new one is in use: it is the one that takes the place of what leaked.
+    let mut walk = asked(1, &[]);
+    trace(&mut walk, 2);
+    let mut rotation = walk.read();
+    rotation.ask_leaked().unwrap();
+    walk.write(&rotation);
+    assert_eq!(trace(&mut walk, 20), ["test b2", "promote b2", "test b2", "retire a1", "test a1"]);
+}
+
+#[test]
+fn the_distance_counts_from_what_was_promoted_and_not_from_the_set_up() {
+    let current = |user: &str| Credential { version: 1, user: user.to_owned() };
+    let mut rotation = Rotation::new("x", settings(1), current("a"), 1_000).unwrap();
+    assert_eq!(rotation.ask(1_000), Ok(()));
+    assert_eq!(rotation.next(1_000), Step::Make { user: "b".to_owned() });
+    assert_eq!(Rotation::new("x", settings(1), current("c"), 1_000), Err(SettingsError::NotOfThePlan));
+    // Set up again behind one that ended, it is as it was.
+    let mut walk = asked(1, &[]);
+    trace(&mut walk, 20);
+    let before = walk.read();
+    let mut again = Rotation::new("x", settings(1), current("b"), 0).unwrap().behind(&before);
+    assert!(matches!(again.ask(before.since + 1), Err(NotNow::TooSoon { .. })));
+}
+
+#[test]
+fn a_way_back_that_leads_nowhere_says_so_and_changes_nothing() {
+    let mut walk = asked(1, &[]);
+    trace(&mut walk, 4);
+    walk.target.users.remove("a");
+    let mut rotation = walk.read();
+    rotation.ask_back().unwrap();
+    walk.write(&rotation);
+    trace(&mut walk, 20);
+    let rotation = walk.read();
+    assert_eq!(rotation.trouble().map(|trouble| trouble.why), Some(Why::NotBack));
+    assert!(!rotation.is_halted() && rotation.is_resting());
+    assert_eq!(rotation.current().version, 2);
+}
+
+#[test]
 fn a_promoted_credential_that_stops_gives_way_to_the_one_before() {
     let mut walk = asked(2, &[]);
     trace(&mut walk, 4);

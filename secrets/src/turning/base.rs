@@ -3,14 +3,14 @@
 use policy::Grant;
 use store::RecordFilter;
 
-use super::place::{At, Line, Place, Product, Targets};
-use super::record::{Body, ROTATION, Turning};
+use super::place::{At, Line, Pinned, Place, Product, Targets};
+use super::record::{Body, Leaked, ROTATION, Turning};
 use crate::due;
 use crate::error::SecretError;
 use crate::kinds::{Fields, Kind};
-use crate::nouns::SecretPath;
+use crate::nouns::{Label, SecretPath};
 use crate::rotation::{Credential, NotNow, Rotation, Settings, SettingsError};
-use crate::vault::{Beside, Vault};
+use crate::vault::{Beside, Secret, Vault, Version};
 
 /// Rotations of the register. Cheap to clone.
 #[derive(Clone)]
@@ -126,29 +126,34 @@ impl Rotations {
         targets: &impl Targets,
     ) -> Result<Turning, SecretError> {
         let there = self.last(path).await?;
+        // What can be judged without it is judged before anything is opened.
+        self.is_settled(&self.vault.there(path).await?, &wish).await?;
         let current = self.vault.current(&grant, path).await?;
         is_exchangeable(current.kind, current.expires.is_some())?;
-        let TurningWish { settings, .. } = &wish;
-        settings.check().map_err(unfit)?;
-        if settings.schedule.windows.len() > WINDOWS_MAX {
-            return Err(SecretError::invalid("windows", format!("at most {WINDOWS_MAX}")));
+        let mut at = place(&wish, &current.fields)?;
+        if let Some(admin) = &wish.admin {
+            at.pinned = Some(Pinned::of(&self.vault.there(admin).await?));
         }
-        let at = place(&wish, &current.fields)?;
-        targets.check(&at, settings).map_err(|why| SecretError::invalid("target", why))?;
+        targets.check(&at, &current.owner, &wish.settings).map_err(|why| SecretError::invalid("target", why))?;
         let user = current.fields.text("username").unwrap_or_default().to_owned();
         let version = there.as_ref().map_or(0, |turning| turning.version);
-        let rotation = match there.filter(|turning| !turning.body.ended) {
-            Some(Turning { body: Body { mut rotation, .. }, .. }) => {
+        let leaked = there.as_ref().and_then(|turning| turning.body.leaked.clone());
+        let rotation = match there {
+            Some(Turning { body: Body { mut rotation, ended: false, .. }, .. }) => {
                 rotation.change(wish.settings).map_err(not_now)?;
                 rotation
             }
-            None => {
+            ended => {
                 let since = u64::try_from(current.at.unix()).unwrap_or_default();
                 let credential = Credential { version: current.number, user };
-                Rotation::new(path.as_str(), wish.settings, credential, since).map_err(unfit)?
+                let new = Rotation::new(path.as_str(), wish.settings, credential, since).map_err(unfit)?;
+                match &ended {
+                    Some(before) => new.behind(&before.body.rotation),
+                    None => new,
+                }
             }
         };
-        let body = Body { rotation, at, claim: None, ended: false };
+        let body = Body { rotation, at, claim: None, ended: false, leaked };
         let turning = Turning { path: path.clone(), owner: current.owner, version, body, changed: None };
         self.write(&grant, &turning).await?;
         self.there(path).await
@@ -180,6 +185,24 @@ impl Rotations {
         self.say(&grant, path, |rotation| rotation.ask(now)).await
     }
 
+    /// Asks for a rotation now, since what is in use leaked: neither distance, window nor overlap is waited for, and the reason stands in
+    /// the record that says so.
+    ///
+    /// # Errors
+    /// [`SecretError::Conflict`]: it halted; [`SecretError::Invalid`]: no reason.
+    pub async fn ask_leaked(&self, grant: Grant, path: &SecretPath, reason: &str) -> Result<Turning, SecretError> {
+        if !is_reason(reason) {
+            let why = format!("say in a line of 1 to {REASON_CHARS_MAX} characters what leaked, and how it is known");
+            return Err(SecretError::invalid("reason", why));
+        }
+        let leaked = Leaked { by: grant.actor().id.clone(), at: self.seconds().await?, reason: reason.to_owned() };
+        let word = |body: &mut Body| {
+            body.leaked = Some(leaked.clone());
+            body.rotation.ask_leaked()
+        };
+        self.say_of(&grant, path, word).await
+    }
+
     /// Asks for the credential before, while it is there.
     ///
     /// # Errors
@@ -202,10 +225,19 @@ impl Rotations {
         path: &SecretPath,
         word: impl Fn(&mut Rotation) -> Result<(), NotNow>,
     ) -> Result<Turning, SecretError> {
+        self.say_of(grant, path, |body| word(&mut body.rotation)).await
+    }
+
+    async fn say_of(
+        &self,
+        grant: &Grant,
+        path: &SecretPath,
+        word: impl Fn(&mut Body) -> Result<(), NotNow>,
+    ) -> Result<Turning, SecretError> {
         let mut last = None;
         for _ in 0..TRIES_MAX {
             let mut turning = self.there(path).await?;
-            word(&mut turning.body.rotation).map_err(not_now)?;
+            word(&mut turning.body).map_err(not_now)?;
             turning.body.claim = None;
             match self.write(grant, &turning).await {
                 Ok(()) => return self.there(path).await,
@@ -214,6 +246,30 @@ impl Rotations {
             }
         }
         Err(SecretError::Conflict(last.unwrap_or_else(|| format!("{path} changes all the time: try again"))))
+    }
+
+    /// Whether settings do what they say with a secret, as far as that is known without opening it.
+    async fn is_settled(&self, secret: &Secret, wish: &TurningWish) -> Result<(), SecretError> {
+        wish.settings.check().map_err(unfit)?;
+        if wish.settings.schedule.windows.len() > WINDOWS_MAX {
+            return Err(SecretError::invalid("windows", format!("at most {WINDOWS_MAX}")));
+        }
+        is_exchangeable(secret.kind(), secret.ends().is_some())?;
+        let now = self.vault.now().await?;
+        let is_current = |version: &Version| version.labels.iter().any(|label| label == Label::CURRENT);
+        let current = secret.versions(now).into_iter().find(is_current);
+        let has = |name: &str| current.as_ref().is_none_or(|version| version.fields.iter().any(|field| field == name));
+        match () {
+            () if wish.place.product.is_none() && !has("engine") => Err(SecretError::invalid(
+                "driver",
+                format!("the secret has no field `engine`: {}", super::place::DRIVERS),
+            )),
+            () if !has("username") => Err(SecretError::invalid(
+                "secret",
+                "it has no field `username`: write one, since a rotation says whose password it is",
+            )),
+            () => Ok(()),
+        }
     }
 
     /// Writes the record, and the labels that follow from it.
@@ -291,6 +347,14 @@ fn unfit(error: SettingsError) -> SecretError {
     SecretError::invalid("settings", error.to_string())
 }
 
+/// Whether a text says why something is done: a line, of people.
+pub fn is_reason(text: &str) -> bool {
+    let chars = text.chars().count();
+    (1..=REASON_CHARS_MAX).contains(&chars) && !text.trim().is_empty() && !text.contains(char::is_control)
+}
+
+/// The longest reason that somebody gives.
+pub const REASON_CHARS_MAX: usize = 200;
 /// More windows are a calendar.
 pub const WINDOWS_MAX: usize = 16;
 /// Tries upon what others change all the time; then the caller is told to come back.

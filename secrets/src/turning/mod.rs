@@ -14,9 +14,9 @@ mod base;
 mod overdue;
 mod turn;
 
-pub use base::{Due, Rotations, TurningWish, WINDOWS_MAX};
+pub use base::{Due, REASON_CHARS_MAX, Rotations, TurningWish, WINDOWS_MAX, is_reason};
 pub use overdue::Overdue;
-pub use place::{At, Errand, Line, Login, Place, Product, ROOTS_BYTES_MAX, Targets, Warrants};
-pub use record::Turning;
+pub use place::{At, Errand, Line, Login, Pinned, Place, Product, ROOTS_BYTES_MAX, Targets, Warrants};
+pub use record::{Leaked, Turning};
 pub use turn::Turn;
 pub(crate) use turn::login_of;

@@ -27,8 +27,45 @@ pub struct At {
     /// The secret of who sets passwords there; none where a program or a hook has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<String>,
+    /// Which secret stood there when this was said: another one at that path is not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Pinned>,
     /// How it is spoken to.
     pub line: Line,
+}
+
+/// One life of a path, and whose: whoever takes the path later, or makes another secret there, is another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pinned {
+    /// `path@life`.
+    pub life: String,
+    /// Its owner.
+    pub owner: String,
+}
+
+impl Pinned {
+    /// Of a secret as it is there now.
+    pub(crate) fn of(secret: &crate::vault::Secret) -> Pinned {
+        Pinned { life: secret.life(), owner: secret.owner().as_str().to_owned() }
+    }
+}
+
+impl At {
+    /// Whether a secret is the one that was meant when this was said.
+    ///
+    /// # Errors
+    /// [`SecretError::Conflict`].
+    pub(crate) fn is_of(&self, admin: &crate::vault::Secret) -> Result<(), SecretError> {
+        match &self.pinned {
+            Some(pinned) if *pinned != Pinned::of(admin) => Err(SecretError::Conflict(format!(
+                "{} is another secret than the one that was said to be the administrator's, or another owner's: set it up again by \
+                 one who may read that",
+                admin.path()
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// What is at a place.
@@ -137,17 +174,19 @@ pub struct Errand<'a> {
     pub at: &'a At,
     /// Of which secret.
     pub path: &'a SecretPath,
+    /// Whose that is.
+    pub owner: &'a Owner,
     /// What was intended, by the name of its entry: what comes twice under one name is done once.
     pub operation: String,
 }
 
 /// Who acts at targets. Each call ends within two minutes: another node waits no longer for its outcome.
 pub trait Targets {
-    /// Whether this can be done there at all; otherwise why not.
+    /// Whether this can be done there at all with a secret of this owner; otherwise why not.
     ///
     /// # Errors
     /// In a sentence.
-    fn check(&self, at: &At, settings: &Settings) -> Result<(), String>;
+    fn check(&self, at: &At, owner: &Owner, settings: &Settings) -> Result<(), String>;
 
     /// Does there what a step says, and says what came of it. `admin` is there where the step changes something.
     fn act(
@@ -190,9 +229,7 @@ impl Place {
     /// Where that is, with whose credential, and how it is spoken to.
     pub(crate) fn at(self, admin: Option<&SecretPath>, line: Line) -> Result<At, SecretError> {
         let Place { product, host, port, database } = self;
-        let product = product.ok_or_else(|| {
-            SecretError::invalid("driver", "say which: postgresql, mariadb, redis, ldap, ldaps, exec or http")
-        })?;
+        let product = product.ok_or_else(|| SecretError::invalid("driver", DRIVERS))?;
         let missing = match product.is_outside() {
             true => "say the name of the program or the hook in the server's configuration",
             false => "the secret has no field `host`: say it, or write that",
@@ -222,10 +259,12 @@ impl Place {
             Line::Tls { .. } | Line::Here | Line::Plain => {}
         }
         let admin = admin.map(|admin| admin.as_str().to_owned());
-        Ok(At { product, host, port: port.unwrap_or(product.port()), database, admin, line })
+        Ok(At { product, host, port: port.unwrap_or(product.port()), database, admin, pinned: None, line })
     }
 }
 
+/// What to say where no driver is.
+pub(super) const DRIVERS: &str = "say which: postgresql, mariadb, redis, ldap, ldaps, exec or http";
 const HOST_BYTES_MAX: usize = 253;
 const DATABASE_BYTES_MAX: usize = 255;
 /// The roots of a private authority, with room for several.

@@ -35,6 +35,21 @@ pub(super) struct Body {
     pub claim: Option<Claim>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ended: bool,
+    /// Who said last that it leaked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaked: Option<Leaked>,
+}
+
+/// Somebody's word that what is in use leaked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leaked {
+    /// Who said so.
+    pub by: String,
+    /// When, in seconds since 1970.
+    pub at: u64,
+    /// What happened.
+    pub reason: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +87,11 @@ impl Turning {
     /// Where it is done.
     pub fn at(&self) -> &At {
         &self.body.at
+    }
+
+    /// Who said last that what was in use leaked.
+    pub fn leaked(&self) -> Option<&Leaked> {
+        self.body.leaked.as_ref()
     }
 
     /// Whether it was ended: nothing is exchanged any more.

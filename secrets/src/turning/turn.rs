@@ -11,7 +11,7 @@ use crate::error::SecretError;
 use crate::kinds::{Fields, Patch};
 use crate::nouns::{FieldName, SecretPath, Which};
 use crate::rotation::{Credential, Outcome, Step};
-use crate::vault::{Beside, Opened, Wanted};
+use crate::vault::{Beside, Used};
 
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +132,7 @@ impl Rotations {
         self.write(&grant, &turning).await?;
         let entry = self.vault.ledger().record_version(ROTATION, turning.path.as_str());
         let operation = format!("{}:{entry}", turning.path);
-        let errand = Errand { at: turning.at(), path: &turning.path, operation };
+        let errand = Errand { at: turning.at(), path: &turning.path, owner: &turning.owner, operation };
         let outcome = targets.act(&errand, step, admin.as_ref(), &login).await;
         // What was intended has another version now, which nobody else has written upon; or somebody has, and this outcome is none.
         let intended = self.there(&turning.path).await?;
@@ -156,7 +156,7 @@ impl Rotations {
         self.write(grant, &turning).await
     }
 
-    /// What a step logs in with, opened together: one entry of the log where one rule allows both.
+    /// What a step logs in with, opened by whoever may write it: that is no reading.
     async fn logins(
         &self,
         turning: &Turning,
@@ -166,19 +166,18 @@ impl Rotations {
     ) -> Result<(Login, Option<Login>), SecretError> {
         let number = std::num::NonZeroU64::new(credential.version);
         let which = number.map(Which::Version).ok_or_else(|| moved(&turning.path))?;
-        let grant = warrants.warrant(Action::ReadSecret, &turning.path, &turning.owner).await?;
-        let mut wanted = vec![Wanted { grant, path: turning.path.clone(), known: None, which, keep_secs: 0 }];
-        if let Some(admin) = turning.at().admin.as_ref().filter(|_| is_change) {
-            let path: SecretPath = admin.parse()?;
-            let owner = self.vault.there(&path).await?.owner().clone();
-            let grant = warrants.warrant(Action::ReadSecret, &path, &owner).await?;
-            wanted.push(Wanted { grant, path, known: None, which: Which::default(), keep_secs: 0 });
-        }
-        let mut opened = self.vault.read_all(wanted).await?.into_iter();
-        let login = opened.next().ok_or_else(|| moved(&turning.path))??;
-        let login = Login { user: credential.user.clone(), secret: password(&login)? };
-        let admin = opened.next().transpose()?.map(|admin| login_of(&admin));
-        Ok((login, admin.transpose()?))
+        let grant = warrants.warrant(Action::WriteSecret, &turning.path, &turning.owner).await?;
+        let opened = self.vault.used(&grant, &turning.path, &which).await?;
+        let login = Login { user: credential.user.clone(), secret: password(&opened)? };
+        let Some(admin) = turning.at().admin.as_ref().filter(|_| is_change) else { return Ok((login, None)) };
+        let path: SecretPath = admin.parse()?;
+        let there = self.vault.there(&path).await?;
+        turning.at().is_of(&there)?;
+        let grant = warrants.warrant(Action::WriteSecret, &path, there.owner()).await?;
+        let opened = self.vault.used(&grant, &path, &Which::default()).await?;
+        // Another life may have begun since.
+        turning.at().is_of(&opened.secret)?;
+        Ok((login, Some(login_of(&opened)?)))
     }
 }
 
@@ -188,15 +187,15 @@ fn taken_down(turning: &mut Turning, step: &Step, outcome: Outcome, now: u64) ->
 }
 
 /// Whoever logs in with what was opened.
-pub(crate) fn login_of(opened: &Opened) -> Result<Login, SecretError> {
+pub(crate) fn login_of(opened: &Used) -> Result<Login, SecretError> {
     Ok(Login { user: text(&opened.fields, "username", opened)?.to_owned(), secret: password(opened)? })
 }
 
-fn password(opened: &Opened) -> Result<Secret<String>, SecretError> {
+fn password(opened: &Used) -> Result<Secret<String>, SecretError> {
     Ok(Secret::new(text(&opened.fields, "password", opened)?.to_owned()))
 }
 
-fn text<'a>(fields: &'a Fields, name: &'static str, opened: &Opened) -> Result<&'a str, SecretError> {
+fn text<'a>(fields: &'a Fields, name: &'static str, opened: &Used) -> Result<&'a str, SecretError> {
     let why = || format!("version {} of {} has no text in the field `{name}`", opened.number, opened.secret.path());
     fields.text(name).ok_or_else(|| SecretError::NotFound(why()))
 }

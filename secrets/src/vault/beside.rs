@@ -1,6 +1,7 @@
 //! A secret and the record of what exchanges it, written together or not at all.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use policy::{Action, Grant, Owner, Timestamp};
 use store::{Ledger, Record};
@@ -42,6 +43,13 @@ pub(crate) struct Current {
     pub fields: Fields,
 }
 
+/// What was opened to be used.
+pub(crate) struct Used {
+    pub secret: Arc<Secret>,
+    pub number: u64,
+    pub fields: Fields,
+}
+
 impl Labels {
     fn set(self, labels: &mut BTreeMap<String, u64>) {
         let all =
@@ -67,6 +75,17 @@ impl Vault {
         let version = sealed.secret.body.version(sealed.number).ok_or_else(none)?;
         let (number, at, expires) = (version.number, version.at, version.expires);
         Ok(Current { kind: secret.kind(), owner: secret.owner().clone(), number, at, expires, fields })
+    }
+
+    /// A version opened for what the service does with it by itself: an entry of the log, and no reading that the inventory counts. For
+    /// whoever may write it, or lease by it.
+    pub(crate) async fn used(&self, grant: &Grant, path: &SecretPath, which: &Which) -> Result<Used, SecretError> {
+        let secret = self.there(path).await?;
+        let is_for = |action| Vault::is_for(grant, action, path, secret.owner());
+        is_for(Action::WriteSecret).or_else(|_| is_for(Action::LeaseSecret))?;
+        let now = self.ledger.cautious_time();
+        let (sealed, fields, _) = self.open_one(grant, (path, secret.owner()), which, now).await?;
+        Ok(Used { secret: sealed.secret, number: sealed.number, fields })
     }
 
     /// The register below.

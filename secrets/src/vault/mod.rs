@@ -26,7 +26,7 @@ mod recovery_standing;
 mod walking;
 
 pub use base::Vault;
-pub(crate) use beside::{Beside, Labels};
+pub(crate) use beside::{Beside, Labels, Used};
 pub(crate) use body::value_id;
 pub use codes::Code;
 pub use ends::{RETENTION_DAYS_MAX, RETENTION_DAYS_MIN};
@@ -34,7 +34,7 @@ pub use inventory::{LastRead, Listed, PENDING_SECS, Tally, UNREAD_DAYS};
 pub use keeping::{KeptRead, Lease};
 pub use reading::{Opened, Wanted};
 pub use recovering::LostRegister;
-pub use recovery_standing::{Recovery, Wrapping};
+pub use recovery_standing::{Hand, Recovery, TAKEN_SHOWN_MAX, Wrapping};
 pub use secret::{Secret, Standing, Version};
 pub use walking::{LEFT_SHOWN_MAX, Left, Walked};
 pub use wishes::{CACHE_SECS_MAX, Change, Naming, Put, Search};

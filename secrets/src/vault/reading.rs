@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use policy::{Action, Grant, Owner, Timestamp};
-use store::{AccessEntry, Accessed, Recorded, SealedValue, Showing};
+use store::{AccessEntry, Accessed, Recorded, SealedValue, Showing, StoreError};
 
 use super::base::{Vault, none_at};
 use super::body::value_id;
@@ -170,7 +170,8 @@ impl Vault {
                     // Another life of the path, of another owner, may have begun since it was asked.
                     Ok(there) if there.secret.owner() != known.owner() => fill(answers, *at, Err(another(path))),
                     Ok(there) => sealed.push((*at, there)),
-                    Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
+                    // A row that is not what the log says is that one's fault; a register that is away is everybody's.
+                    Err(SecretError::Store(error)) if !is_of_one(&error) => return Err(SecretError::Store(error)),
                     Err(error) => fill(answers, *at, Err(error)),
                 }
             }
@@ -186,7 +187,7 @@ impl Vault {
             };
             for (place, there) in sealed {
                 let opened = match self.open(&there, &recorded).await {
-                    Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
+                    Err(SecretError::Store(error)) if !is_of_one(&error) => return Err(SecretError::Store(error)),
                     opened => opened.map(|fields| shown(there, fields, recorded.leaf(), (now, keep_secs))),
                 };
                 fill(answers, place, opened);
@@ -325,6 +326,10 @@ fn shown(sealed: Sealed, fields: Fields, leaf: u64, (now, keep_secs): (Timestamp
     // Its own end may come before that of the others in its leaf, which says the latest.
     let lease = Lease::of(keep_secs, now).and_then(|lease| lease.not_after(expires, now));
     Opened { secret: sealed.secret, number: sealed.number, sha256, expires, fields, leaf, lease }
+}
+
+fn is_of_one(error: &StoreError) -> bool {
+    matches!(error, StoreError::Altered(_) | StoreError::Corrupt(_))
 }
 
 fn another(path: &SecretPath) -> SecretError {

@@ -7,8 +7,9 @@
 //! Wrapping shows nobody anything, and neither does sealing anew, so neither is an access; each leaves the leaf of a new version, with who
 //! did it. Restoring opens each value once, to see that the key is its own, and lets go of it at once.
 //!
-//! Trusted for: that what is wrapped is what is sealed, to the key of this register's own ceremony. Whoever may manage the authority can
-//! put another key there, for what comes after, and a leaf says so.
+//! Trusted for: that what is wrapped is what is sealed, to the newest key of this register. Whoever may manage the authority can put a key of
+//! his own there: then his papers open, with a backup of any later day, what comes after and, by the walk, all that was before. A leaf says who
+//! did it, and an alarm tells it for a week; what prevents it is who has that right.
 
 use std::sync::Arc;
 
@@ -87,22 +88,31 @@ impl Vault {
         let none = || SecretError::NotFound("this register has no recovery key: a ceremony makes it".to_owned());
         let to = self.recovery_key().await?.ok_or_else(none)?;
         let actor = ActorStamp::from(grant.actor());
-        let walked = self.walk(&Wraps { vault: self, to: &to, actor: &actor }).await?;
+        let (walked, missing) = self.walk(&Wraps { vault: self, to: &to, actor: &actor }).await?;
+        if missing > 0 {
+            return Err(SecretError::Store(StoreError::Altered(not_shown(missing))));
+        }
         self.note_wrapped(to.generation(), &walked, actor).await?;
         Ok(walked)
     }
 
-    /// Opens with the shares' key what is not sealed under the generation in force, and seals it under that. What cannot be opened is left as it
-    /// is, and named.
+    /// Opens with the shares' key what is not sealed under the generation in force, and seals it under that. What cannot be opened, what
+    /// somebody altered and what the register does not show is left as it is, and named; the rest comes back.
     ///
     /// # Errors
-    /// [`SecretError::Store`]: the token is away, or the register does not show everything.
+    /// [`SecretError::Store`]: the token or the register is away.
     pub async fn restore_all(&self, grant: &Grant, private: &RecoveryPrivate) -> Result<Walked, SecretError> {
         manages(grant)?;
         let none = || SecretError::invalid("sealing key", "none is in force to seal under");
         let active = self.ledger.seal_in_force().ok_or_else(none)?;
         let actor = ActorStamp::from(grant.actor());
-        self.walk(&Restores { vault: self, private, active, actor: &actor }).await
+        // Before anything is opened: from here on the key is one that was in a machine.
+        self.note_joined(private.key().generation(), actor.clone()).await?;
+        let (mut walked, missing) = self.walk(&Restores { vault: self, private, active, actor: &actor }).await?;
+        if missing > 0 {
+            walked.leaves(NOT_SHOWN.to_owned(), not_shown(missing), missing);
+        }
+        Ok(walked)
     }
 
     /// A key that was wrapped, and that opens what it is the key of; else what is to be said of it.
@@ -248,4 +258,10 @@ fn wrapped_in(key: &SealedKey) -> Option<Wrapped> {
     key.wrapped().and_then(|bytes| Wrapped::from_bytes(bytes.to_vec()).ok())
 }
 
+fn not_shown(missing: u64) -> String {
+    format!("the register does not show {missing} of the keys that are sealed in it")
+}
+
+/// What stands where a name would.
+const NOT_SHOWN: &str = "(not shown)";
 const NO_KEY: &str = "it is the key of no version of a secret, and of no transit key";

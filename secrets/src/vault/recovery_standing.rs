@@ -1,14 +1,17 @@
 //! How a register's recovery stands: whether what is sealed in it would come back without the token.
 //!
 //! What is written after a ceremony is wrapped as it is written; what was there before, by a walk. That the walk came to its end, and with
-//! what it could not be done, is a record of its own, one for each generation of the recovery key: so nobody walks again to know it.
+//! what it could not be done, is a record of its own, one for each generation of the recovery key: so nobody walks again to know it. That the
+//! shares were joined in a machine is another.
 
 use std::sync::Arc;
 
+use policy::Timestamp;
 use serde_json::{Value, json};
 use store::{ActorStamp, Record, StoreError};
 
 use super::base::Vault;
+use super::recovery_keys::RECOVERY_KEY;
 use super::walking::{Left, Walked};
 use crate::error::SecretError;
 use crate::recovery::RecoveryKey;
@@ -22,6 +25,21 @@ pub struct Recovery {
     pub sealed: u64,
     /// How far it is that they are wrapped to it.
     pub wrapping: Wrapping,
+    /// Who took the newest [`TAKEN_SHOWN_MAX`] recovery keys, and when; the newest first.
+    pub taken: Vec<Hand>,
+    /// Who joined the shares of the newest one in a machine, and when: it is to be followed by another.
+    pub joined: Option<Hand>,
+}
+
+/// Who did something with a recovery key, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hand {
+    /// Of which generation.
+    pub generation: u16,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// How far it is that everything is wrapped to the newest recovery key.
@@ -58,7 +76,33 @@ impl Vault {
             None => Wrapping::NoKey,
             Some(key) => self.wrapping(key.generation()).await?,
         };
-        Ok(Recovery { key, sealed: self.ledger.standing().values().sum(), wrapping })
+        let newest = key.as_ref().map_or(0, |key| key.generation());
+        let mut taken = Vec::new();
+        for generation in (1..=newest).rev().take(TAKEN_SHOWN_MAX) {
+            taken.extend(self.hand(RECOVERY_KEY, generation).await?);
+        }
+        let joined = if newest > 0 { self.hand(JOINED, newest).await? } else { None };
+        Ok(Recovery { key, sealed: self.ledger.standing().values().sum(), wrapping, taken, joined })
+    }
+
+    /// Who wrote the record of a generation, and when.
+    async fn hand(&self, kind: &str, generation: u16) -> Result<Option<Hand>, SecretError> {
+        let there = self.ledger.record_get(kind, &generation.to_string()).await?;
+        Ok(there.map(|there| Hand { generation, by: there.actor.id.clone(), at: there.at }))
+    }
+
+    /// Writes down that the shares of a generation were joined in a machine, once.
+    pub(super) async fn note_joined(&self, generation: u16, actor: ActorStamp) -> Result<(), SecretError> {
+        let id = generation.to_string();
+        if self.ledger.record_version(JOINED, &id) > 0 {
+            return Ok(());
+        }
+        let (body, expect) = (json!({}), Some(0));
+        let record = Record { kind: JOINED, id, owner: None, lookup: None, expires: None, body, actor, expect };
+        match self.ledger.record(vec![record]).await {
+            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(other) => Err(other.into()),
+        }
     }
 
     /// How far the walk is that this node does, if it does one: how many keys it looked at, of how many.
@@ -115,3 +159,7 @@ fn read(body: &Value) -> Option<(u64, Vec<Left>)> {
 
 /// The kind of the record; its id is the generation of the recovery key.
 const WRAPPED: &str = "recovery-wrapped";
+/// The kind of the record that the shares of a generation were joined in a machine; its id is that.
+const JOINED: &str = "recovery-joined";
+/// Of so many recovery keys it is told who took them.
+pub const TAKEN_SHOWN_MAX: usize = 8;

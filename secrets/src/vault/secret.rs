@@ -199,6 +199,14 @@ impl Secret {
         self.usable(which, now).map(|version| version.sha256.as_str())
     }
 
+    /// Bytes of the fields of the version that is meant, together.
+    ///
+    /// # Errors
+    /// [`SecretError::NotFound`]: there is no such version.
+    pub fn bytes_of(&self, which: &Which) -> Result<u64, SecretError> {
+        self.find(which).map(|version| version.bytes)
+    }
+
     /// The record that says all this, in its version.
     pub(super) fn judged(&self) -> Judged {
         Judged { kind: SECRET, id: self.path.as_str().to_owned(), version: self.record }

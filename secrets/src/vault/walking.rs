@@ -1,6 +1,6 @@
 //! A walk over everything that is sealed: all of it, whatever the database leaves out of its lists.
 
-use store::{SealedKey, StoreError};
+use store::{SEALED, SealedKey, StoreError};
 
 use super::base::Vault;
 use crate::error::SecretError;
@@ -44,28 +44,29 @@ pub(super) trait Walker: Sync {
 }
 
 impl Vault {
-    /// Does something with each key that is sealed. What moves meanwhile, or is not shown, is looked for again; the log says how many there are.
-    pub(super) async fn walk(&self, walker: &impl Walker) -> Result<Walked, SecretError> {
+    /// Does something with each key that is sealed, and answers how many the register did not show: the log says how many there are. What
+    /// moves meanwhile, or is not shown, is looked for again. One that somebody altered is left and named, and keeps no other back.
+    pub(super) async fn walk(&self, walker: &impl Walker) -> Result<(Walked, u64), SecretError> {
         let mut done = 0;
-        let mut missing = 0;
-        for _ in 0..WALKS_MAX {
+        for walk in 1..=WALKS_MAX {
             let standing: u64 = self.ledger.standing().values().sum();
-            let (mut walked, mut moved, mut after) = (Walked::default(), 0, None);
+            let (mut walked, mut moved, mut strange, mut after) = (Walked::default(), 0, 0, None);
             let walking = self.progress.begin(standing);
             loop {
                 let (page, next) = self.ledger.sealed_keys(after).await?;
-                for key in &page {
+                for (id, key) in page {
                     walking.another();
-                    match walker.step(key).await? {
+                    // A row that somebody put there stands for none of those that the log knows.
+                    strange += u64::from(self.ledger.record_version(SEALED, &id) == 0);
+                    let step = match key {
+                        Ok(key) => walker.step(&key).await,
+                        Err(why) => Err(why.into()),
+                    };
+                    match of_one(step)? {
                         Step::Done => walked.done += 1,
                         Step::Before => walked.before += 1,
                         Step::Moved => moved += 1,
-                        Step::Left(why) => {
-                            walked.left += 1;
-                            if walked.which.len() < LEFT_SHOWN_MAX {
-                                walked.which.push(Left { id: key.id().to_owned(), why });
-                            }
-                        }
+                        Step::Left(why) => walked.leaves(id, why, 1),
                     }
                 }
                 match next {
@@ -73,22 +74,38 @@ impl Vault {
                     None => break,
                 }
             }
-            missing = standing.saturating_sub(walked.done + walked.before + walked.left + moved);
+            let shown = walked.done + walked.before + walked.left + moved;
+            let missing = standing.saturating_sub(shown.saturating_sub(strange));
             // What was done in the walk before is found done in this one.
             walked.before = walked.before.saturating_sub(done);
             walked.done += done;
-            if moved == 0 && missing == 0 {
-                return Ok(walked);
+            if moved == 0 && (missing == 0 || walk == WALKS_MAX) {
+                return Ok((walked, missing));
             }
             done = walked.done;
         }
-        Err(match missing {
-            0 => SecretError::Conflict("what is sealed changes all the time: do the same again".to_owned()),
-            _ => {
-                let says = format!("the register does not show {missing} of the keys that are sealed in it");
-                SecretError::Store(StoreError::Altered(says))
-            }
-        })
+        Err(SecretError::Conflict("what is sealed changes all the time: do the same again".to_owned()))
+    }
+}
+
+impl Walked {
+    /// With so many more of this name it cannot be done.
+    pub(super) fn leaves(&mut self, id: String, why: String, count: u64) {
+        self.left += count;
+        if self.which.len() < LEFT_SHOWN_MAX {
+            self.which.push(Left { id, why });
+        }
+    }
+}
+
+/// What is wrong with one alone is said of it, and ends no walk; a register or a token that is away does.
+fn of_one(step: Result<Step, SecretError>) -> Result<Step, SecretError> {
+    match step {
+        Err(SecretError::Store(why @ (StoreError::Altered(_) | StoreError::Corrupt(_) | StoreError::Invalid(_)))) => {
+            Ok(Step::Left(why.to_string()))
+        }
+        Err(SecretError::Forged(why)) => Ok(Step::Left(why.to_string())),
+        other => other,
     }
 }
 

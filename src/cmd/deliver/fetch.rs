@@ -70,17 +70,15 @@ pub async fn fetch(
     let mut asked: Vec<(String, &Reference)> = references.iter().map(|one| (one.to_string(), one)).collect();
     // The same question each time, whatever order a set has.
     asked.sort_by(|one, other| one.0.cmp(&other.0));
-    let (mut fetched, mut missing) = (Fetched::default(), Vec::new());
+    let (mut fetched, mut missing) = (Fetched::default(), Vec::<Absent>::new());
     let mut gone = Vec::new();
     for batch in asked.chunks(BATCH) {
         let texts: Vec<&str> = batch.iter().map(|(text, _)| text.as_str()).collect();
-        let answer = client.post_hidden("/api/v1/secret-values", &asking(&texts, keep_secs)).await?;
-        // What the reader would say of it could quote a value.
-        let answers = serde_json::from_slice::<Answers>(&answer).map_err(|_| unknown())?;
-        if answers.items.len() != batch.len() {
-            return Err(unknown().into());
-        }
-        for ((text, reference), answer) in batch.iter().zip(answers.items) {
+        let answers = match answered(client, &texts, keep_secs).await {
+            Ok(answers) => answers,
+            Err(failure) => return Err(broken_off(failure, &missing, asked.len(), gone)),
+        };
+        for ((text, reference), answer) in batch.iter().zip(answers) {
             if let Err(because) = fetched.take(reference, answer) {
                 let is_final = because.is_final();
                 if is_final {
@@ -97,6 +95,26 @@ pub async fn fetch(
         true => Ok(Fetched { gone, ..fetched }),
         false => Err(Missed { failure: told(&missing, asked.len()), gone: Gone::These(gone) }),
     }
+}
+
+/// What came of each reference of one batch.
+async fn answered(client: &Client, texts: &[&str], keep_secs: u64) -> Result<Vec<Answer>, Failure> {
+    let answer = client.post_hidden("/api/v1/secret-values", &asking(texts, keep_secs)).await?;
+    // What the reader would say of it could quote a value.
+    let answers = serde_json::from_slice::<Answers>(&answer).map_err(|_| unknown())?;
+    match answers.items.len() == texts.len() {
+        true => Ok(answers.items),
+        false => Err(unknown()),
+    }
+}
+
+/// What the batches before said counts, whatever ended this one: a server that refused something is not away.
+fn broken_off(failure: Failure, missing: &[Absent], of: usize, gone: Vec<Reference>) -> Missed {
+    if failure.exit() == Exit::Refused {
+        return failure.into();
+    }
+    let failure = if missing.iter().any(Absent::is_final) { told(missing, of) } else { failure };
+    Missed { failure, gone: Gone::These(gone) }
 }
 
 /// A server that knows nothing of caches is not asked for one.
@@ -164,4 +182,30 @@ fn told(missing: &[Absent], of: usize) -> Failure {
 
 fn unknown() -> Failure {
     Failure::new(Exit::Failed, "the answer is none about secrets").help("is this program as new as the server?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_stays_refused_when_a_later_batch_breaks_off() {
+        let refused: Reference = "chy://a/00".parse().unwrap();
+        let away = || Failure::new(Exit::Unavailable, "the server is away (503)");
+        let absent = |status| vec![Absent { status, because: "a/00".to_owned() }];
+        let is_gone = |gone: &Gone| matches!(gone, Gone::These(these) if *these == [refused.clone()]);
+        // Refused where it is needed: no cache is asked, and what was kept goes.
+        let missed = broken_off(away(), &absent(403), 65, vec![refused.clone()]);
+        assert!(missed.failure.exit() == Exit::Refused && is_gone(&missed.gone));
+        let missed = broken_off(away(), &absent(410), 65, vec![refused.clone()]);
+        assert!(missed.failure.exit() == Exit::Failed && is_gone(&missed.gone));
+        // Refused where it is optional: the rest may come from the cache, and this goes.
+        let missed = broken_off(away(), &[], 65, vec![refused.clone()]);
+        assert!(missed.failure.exit() == Exit::Unavailable && is_gone(&missed.gone));
+        // Said to be had later, and then nothing: the server is away.
+        let missed = broken_off(away(), &absent(503), 65, Vec::new());
+        assert!(missed.failure.exit() == Exit::Unavailable);
+        let missed = broken_off(Failure::new(Exit::Refused, "no such token"), &[], 65, Vec::new());
+        assert!(matches!(missed.gone, Gone::All));
+    }
 }

@@ -52,7 +52,7 @@ Example, on the host, with the service stopped and [hsm] naming a new token:
   chancery --config my-ca/chancery.toml recovery restore \\
     --create-token so-pin
   chancery --config my-ca/chancery.toml serve
-  chancery recovery ceremony
+  chancery recovery ceremony --online
 
 The holders type their shares one after another; two are never enough where three are needed. Broken off anywhere, the same command goes on. \
 What the lost token signed stays as it is: its CAs get successors with new keys, whose root (roots.pem) and log key (log.vkey) have to reach \
@@ -262,7 +262,7 @@ fn told(config: &Config, (walked, left, replaced, written): Outcome<'_>, global:
         output::line(format!("written anew, for everybody who trusts this service: {}", places.join(", ")));
         output::line(format!("start it:  chancery --config {} serve", config.file.display()));
         output::line(
-            "then hold a new ceremony, since this recovery key has been in a machine:  chancery recovery ceremony",
+            "then hold a new ceremony, since this recovery key has been in a machine:  chancery recovery ceremony --online",
         );
     }
     match left == 0 && replaced.left.is_empty() {

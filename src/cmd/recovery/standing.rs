@@ -140,6 +140,7 @@ fn told(there: &Value, as_json: bool) -> Result<(), Failure> {
             ("shares", format!("any {} of {} open", key.threshold(), key.shares())),
             ("set", key.set().to_string()),
             ("fingerprint", public::aloud(&key)),
+            ("taken", format!("by {} at {}", field(there, "taken_by"), field(there, "taken_at"))),
         ]);
     }
     let sealed = field(there, "sealed");
@@ -158,6 +159,11 @@ fn told(there: &Value, as_json: bool) -> Result<(), Failure> {
     output::facts(&facts);
     for left in there["which"].as_array().into_iter().flatten() {
         output::line(format!("left: {}: {}", field(left, "id"), field(left, "why")));
+    }
+    if let Some(at) = there["joined_at"].as_str() {
+        output::line(format!(
+            "its shares were joined in a machine at {at}: hold a new ceremony, `chancery recovery ceremony --online`"
+        ));
     }
     if let Some(trouble) = there["trouble"].as_str() {
         output::line(format!("it did not go on: {trouble}"));

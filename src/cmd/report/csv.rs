@@ -1,7 +1,7 @@
 //! The report as comma-separated values (RFC 4180): each part with a head of its own, its name in the first column.
 
 use super::Head;
-use super::shape::{Paper, Section};
+use super::shape::{Paper, Section, listed};
 use crate::output;
 
 /// Prints as it comes.
@@ -20,6 +20,7 @@ impl Paper for Csv {
     }
 
     fn row(&mut self, section: Section, row: &[String]) {
+        let row: Vec<String> = row.iter().map(|cell| listed(cell)).collect();
         let cells: Vec<&str> = std::iter::once(section.word()).chain(row.iter().map(String::as_str)).collect();
         line(&cells);
     }

@@ -112,7 +112,7 @@ fn factors(proof: &str) -> &'static str {
 }
 
 /// The first entry that is not older: entries stand in the order of their times.
-async fn first_since(client: &Client, since: &str, size: u64) -> Result<u64, Failure> {
+pub async fn first_since(client: &Client, since: &str, size: u64) -> Result<u64, Failure> {
     let (mut low, mut high) = (0, size);
     while low < high {
         let middle = low + (high - low) / 2;

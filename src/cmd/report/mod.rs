@@ -17,10 +17,11 @@ use serde_json::Value;
 
 use self::controls::PARTS;
 use self::log::Acts;
+pub use self::log::first_since;
 use self::shape::{Paper, Section};
 use crate::Global;
 use crate::client::Client;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output::{self, field};
 use crate::parts::pages::Pages;
 use crate::parts::span::{Span, span};
@@ -59,6 +60,11 @@ const PAGE: usize = 100;
 
 /// Runs `chancery report`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    if global.json && args.format != Format::Json {
+        return Err(
+            Failure::new(Exit::Usage, "--json and another --format are two reports").help("leave one of them out")
+        );
+    }
     let client = global.client()?;
     let now = World::real().now();
     let since = now.plus_secs(-i64::try_from(args.since.secs()).unwrap_or(i64::MAX / 4));

@@ -103,7 +103,7 @@ impl Paper for Json {
     }
 
     fn row(&mut self, section: Section, row: &[String]) {
-        let pairs = section.columns().iter().zip(row).map(|(name, text)| ((*name).to_owned(), json!(text)));
+        let pairs = section.columns().iter().zip(row).map(|(name, text)| ((*name).to_owned(), valued(name, text)));
         let object = Value::Object(pairs.collect::<Map<String, Value>>());
         output::line(format!("{}{object}", if self.row { "," } else { "" }));
         self.row = true;
@@ -112,6 +112,29 @@ impl Paper for Json {
     fn end(&mut self) {
         output::line("]}");
     }
+}
+
+/// A cell as what it is: a number, a list, whether it is so, nothing, or a text.
+fn valued(column: &str, text: &str) -> Value {
+    match column {
+        "read_by" | "may_read" | "roles" | "owners" => {
+            json!(text.split(LIST).filter(|one| !one.is_empty()).collect::<Vec<_>>())
+        }
+        _ if text.is_empty() => Value::Null,
+        "owned" | "lives" => text.parse::<bool>().map_or_else(|_| json!(text), Value::from),
+        "period_days" | "overdue_days" | "may_read_total" | "entries" | "as_administrator" | "count" => {
+            text.parse::<u64>().map_or_else(|_| json!(text), Value::from)
+        }
+        _ => json!(text),
+    }
+}
+
+/// What stands between those of a list in a cell: in nobody's name.
+const LIST: &str = "\u{1f}";
+
+/// A cell for eyes and spreadsheets.
+pub fn listed(cell: &str) -> String {
+    cell.replace(LIST, "; ")
 }
 
 /// A secret's row.
@@ -138,8 +161,8 @@ pub fn secret(item: &Value) -> Vec<String> {
         days("overdue_secs"),
         text("last_read"),
         text("last_read_by"),
-        read.join("; "),
-        may.join("; "),
+        read.join(LIST),
+        may.join(LIST),
         text("may_read_total"),
     ]
 }
@@ -149,10 +172,32 @@ pub fn token(item: &Value) -> Vec<String> {
     let text = |name: &str| output::field(item, name);
     let list = |name: &str| {
         let texts = item[name].as_array().into_iter().flatten().filter_map(Value::as_str);
-        texts.collect::<Vec<_>>().join("; ")
+        texts.collect::<Vec<_>>().join(LIST)
     };
     let [id, actor, made_by] = ["id", "actor", "made_by"].map(text);
     vec![id, actor, list("roles"), list("owners"), made_by, text("expires"), text("revoked"), text("lives")]
 }
 
 const DAY_SECS: u64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_gets_numbers_lists_and_whether_it_is_so() {
+        let item = json!({"path": "prod/db", "owned": true, "may_read_total": 2, "may_read": ["token:a; b", "token:c"], "period_secs": 172_800});
+        let row = secret(&item);
+        let cell = |name: &str| {
+            let at = Section::Secrets.columns().iter().position(|column| *column == name).unwrap();
+            (valued(name, &row[at]), listed(&row[at]))
+        };
+        assert_eq!(cell("owned").0, json!(true));
+        assert_eq!(cell("may_read_total").0, json!(2));
+        assert_eq!(cell("period_days").0, json!(2));
+        assert_eq!(cell("expires").0, Value::Null);
+        assert_eq!(cell("read_by").0, json!([]));
+        assert_eq!(cell("may_read"), (json!(["token:a; b", "token:c"]), "token:a; b; token:c".to_owned()));
+        assert_eq!(valued("count", "some"), json!("some"));
+    }
+}

@@ -58,6 +58,10 @@ pub(super) async fn get(args: Get, client: &Client, global: &Global) -> Result<(
         Some(place) => {
             let facts = [output::shown(&secret, &["path", "version"]), vec![output::written_to(&place)]].concat();
             place.fill(&value)?;
+            // The value alone, then: a report would run into it on a terminal.
+            if outputs.use_stdout() && !global.json {
+                return Ok(());
+            }
             output::report(&outputs, &facts, &without_values(&secret), global.json);
             Ok(())
         }

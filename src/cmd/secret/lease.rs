@@ -21,6 +21,7 @@ Examples:
   chancery secret lease renew 0123456789abcdef0123456789abcdef
   chancery secret lease revoke 0123456789abcdef0123456789abcdef
   chancery secret lease list
+  chancery secret lease role prod/db/readers --longest 8h
 
 A user is made at the target, his password is shown once, and both end with the lease. `chancery ssh sign-user` is the same for SSH.";
 
@@ -47,6 +48,14 @@ pub(super) enum Lease {
         /// The lease
         id: String,
     },
+    /// Take a user off who cannot be ended: somebody looked at the target, or it is gone for good
+    Forget {
+        /// The lease
+        id: String,
+        /// Who looked, and what was there: it stands in the log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// List the leases that did not end
     List {
         /// Of this role
@@ -61,7 +70,7 @@ pub(super) enum Lease {
 pub(super) struct Role {
     /// Where the role stands
     path: String,
-    /// What is there: postgresql, mariadb, redis
+    /// What is there: postgresql, mariadb, redis. Of a role that is there, what is not said stays as it is
     #[arg(long, value_name = "DRIVER", requires = "host", requires = "admin", requires = "like")]
     driver: Option<String>,
     /// Its host
@@ -92,11 +101,26 @@ pub(super) struct Role {
     #[arg(long, value_name = "FILE")]
     roots: Option<PathBuf>,
     /// Without TLS, to a target elsewhere
-    #[arg(long)]
+    #[arg(long, conflicts_with = "roots")]
     plain: bool,
     /// Nobody is made by it any more
-    #[arg(long, conflicts_with_all = ["driver", "host", "admin", "like"])]
+    #[arg(long, conflicts_with_all = [
+        "driver", "host", "port", "database", "admin", "like", "span", "longest", "owner", "roots", "plain",
+    ])]
     end: bool,
+}
+
+impl Role {
+    /// Whether anything is said of how it is.
+    fn is_change(&self) -> bool {
+        let Role { path: _, driver, host, port, database, admin, like, span, longest, owner, roots, plain, end: _ } =
+            self;
+        [driver, host, database, admin, like, owner].into_iter().any(Option::is_some)
+            || [span, longest].into_iter().any(Option::is_some)
+            || port.is_some()
+            || roots.is_some()
+            || *plain
+    }
 }
 
 /// Runs `chancery secret lease`.
@@ -118,6 +142,10 @@ pub(super) async fn lease(what: Lease, client: &Client, global: &Global) -> Resu
                 true => output::json(&json!({"id": id, "state": "ending"})),
                 false => output::line(format!("{id} is being ended")),
             }
+        }
+        Lease::Forget { id, reason } => {
+            let lease = client.post(&format!("{}/forget", place(&id)?), &json!({ "reason": reason })).await?;
+            shown(&lease, &["id", "user", "state", "forgotten"], global);
         }
         Lease::List { role } => list(role, client, global).await?,
         Lease::Role(args) => role_of(*args, client, global).await?,
@@ -155,15 +183,54 @@ async fn role_of(args: Role, client: &Client, global: &Global) -> Result<(), Fai
         }
         return Ok(());
     }
-    let role = match args.driver {
-        Some(_) => client.put(&url, &Value::Object(wish(args)?)).await?,
-        None => client.get(&url).await?,
+    let role = match args.is_change() {
+        true => {
+            let there = present(client, &url, args.driver.is_some()).await?;
+            client.put(&url, &Value::Object(wish(args, there)?)).await?
+        }
+        false => client.get(&url).await?,
     };
     shown(&role, &["path", "owner", "driver", "host", "port", "admin", "like", "secs", "secs_max"], global);
     Ok(())
 }
 
-fn wish(args: Role) -> Result<Map<String, Value>, Failure> {
+/// What is set up, so that what is not said stays as it is; nothing where it is set up now.
+async fn present(client: &Client, url: &str, is_new: bool) -> Result<Map<String, Value>, Failure> {
+    let missing = "no role is set up there that could be changed: say --driver, --host, --admin and --like too";
+    match client.get(url).await {
+        Ok(Value::Object(there)) => Ok(there),
+        Ok(_) => Ok(Map::new()),
+        Err(failure) if is_new && failure.is_missing() => Ok(Map::new()),
+        Err(failure) => Err(failure.help_if_missing(missing)),
+    }
+}
+
+/// What stays of what is there.
+fn kept(args: &Role, there: &Map<String, Value>) -> Map<String, Value> {
+    let is_gone = |name: &str| match name {
+        // Each product has its usual one.
+        "port" => args.driver.is_some(),
+        "roots" => args.plain,
+        _ => false,
+    };
+    let mut body: Map<String, Value> = SETTINGS
+        .into_iter()
+        .filter(|name| !is_gone(name))
+        .filter_map(|name| Some((name.to_owned(), there.get(name)?.clone())))
+        .collect();
+    if there.get("line").and_then(Value::as_str) == Some("plain") && args.roots.is_none() {
+        body.insert("plain".to_owned(), Value::from(true));
+    }
+    // Nobody said that one: it is no longer than the longest.
+    if let (Some(longest), None, Some(secs)) = (args.longest, args.span, there.get("secs").and_then(Value::as_u64)) {
+        body.insert("secs".to_owned(), Value::from(secs.min(longest.secs())));
+    }
+    body
+}
+
+/// What is there, with what is said.
+fn wish(args: Role, there: Map<String, Value>) -> Result<Map<String, Value>, Failure> {
+    let mut body = kept(&args, &there);
     let Role { path: _, driver, host, port, database, admin, like, span, longest, owner, roots, plain, end: _ } = args;
     let roots = roots.map(|roots| files::text(&roots, ROOTS_BYTES_MAX)).transpose()?;
     let all = [
@@ -177,9 +244,10 @@ fn wish(args: Role) -> Result<Map<String, Value>, Failure> {
         ("secs_max", json!(longest.map(Span::secs))),
         ("owner", json!(owner)),
         ("roots", json!(roots)),
-        ("plain", json!(plain)),
+        ("plain", json!(plain.then_some(true))),
     ];
-    Ok(all.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value)).collect())
+    body.extend(all.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value)));
+    Ok(body)
 }
 
 fn shown(answer: &Value, names: &[&'static str], global: &Global) {
@@ -201,5 +269,8 @@ fn place(id: &str) -> Result<String, Failure> {
 }
 
 const LEASES: &str = "/api/v1/secret-leases";
+/// What of a role that is shown is what somebody said.
+const SETTINGS: [&str; 10] =
+    ["driver", "host", "port", "database", "admin", "like", "secs", "secs_max", "owner", "roots"];
 /// What the server takes of them.
 const ROOTS_BYTES_MAX: u64 = secrets::ROOTS_BYTES_MAX as u64;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use clap::builder::PossibleValuesParser;
 use policy::World;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
@@ -22,10 +23,10 @@ pub(super) struct Put {
     /// Whose a new secret is; your token's one owner where nobody says
     #[arg(long)]
     owner: Option<String>,
-    /// Of what kind a new secret is, e.g. database-password or api-key; generic where nobody says
-    #[arg(long)]
+    /// Of what kind a new secret is; generic where nobody says
+    #[arg(long, value_parser = kinds())]
     kind: Option<String>,
-    /// A field to ask for, unseen, or to read from standard input; `value` where nothing else is said
+    /// A field to ask for, unseen, or to read from standard input; where nothing is said, what its kind needs, or `value`
     #[arg(long, value_name = "FIELD")]
     ask: Vec<String>,
     /// A field that is a reference to a field of another secret: password=chy://prod/db#password
@@ -34,6 +35,9 @@ pub(super) struct Put {
     /// A field from a file
     #[arg(long, value_name = "FIELD=FILE", value_parser = pair)]
     from: Vec<(String, String)>,
+    /// What comes from standard input or a file may be empty; else that is refused, since a program that failed writes nothing
+    #[arg(long)]
+    empty: bool,
     /// A field that is no secret (a user name, a host): it stands on the command line
     #[arg(long, value_name = "FIELD=TEXT", value_parser = pair)]
     plain: Vec<(String, String)>,
@@ -91,6 +95,10 @@ pub(super) struct Describe {
     /// What may be destroyed by whoever has the right may be destroyed again
     #[arg(long, conflicts_with = "lock")]
     unlock: bool,
+}
+
+fn kinds() -> PossibleValuesParser {
+    PossibleValuesParser::new(secrets::Kind::ALL.map(secrets::Kind::as_str))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -166,11 +174,20 @@ fn values(args: &Put) -> Result<Vec<Given>, Failure> {
         given.push((name.clone(), Zeroizing::new(text.clone().into_bytes())));
     }
     for (name, path) in &args.from {
-        given.push((name.clone(), typed::file(&PathBuf::from(path))?));
+        given.push((name.clone(), meant(name, typed::file(&PathBuf::from(path))?, args.empty)?));
     }
     let nothing_said =
         given.is_empty() && args.ask.is_empty() && !args.draw && args.remove.is_empty() && args.references.is_empty();
-    let asked = if nothing_said { vec![secrets::FieldName::VALUE.to_owned()] } else { args.ask.clone() };
+    let is_said = |name: &str| {
+        args.ask.iter().chain(args.references.iter().map(|(said, _)| said)).any(|said| said == name)
+            || given.iter().any(|(said, _)| said == name)
+    };
+    let needed = needed(args.kind.as_deref()).filter(|name| !args.draw && !is_said(name));
+    let asked = match needed {
+        Some(name) => args.ask.iter().cloned().chain([name.to_owned()]).collect(),
+        None if nothing_said => vec![secrets::FieldName::VALUE.to_owned()],
+        None => args.ask.clone(),
+    };
     match (asked.as_slice(), typed::is_terminal()) {
         (_, true) => {
             for name in asked {
@@ -179,7 +196,7 @@ fn values(args: &Put) -> Result<Vec<Given>, Failure> {
             }
         }
         ([], false) => {}
-        ([name], false) => given.push((name.clone(), typed::piped()?)),
+        ([name], false) => given.push((name.clone(), meant(name, typed::piped()?, args.empty)?)),
         (_, false) => {
             return Err(Failure::new(Exit::Usage, "one field alone comes from standard input")
                 .help("give the others with --from FIELD=FILE, or ask for them on a terminal"));
@@ -188,8 +205,51 @@ fn values(args: &Put) -> Result<Vec<Given>, Failure> {
     Ok(given)
 }
 
+/// The one field that nobody sees and that a kind has to have; none where it has several, or takes any fields.
+fn needed(kind: Option<&str>) -> Option<&'static str> {
+    let kind: secrets::Kind = kind?.parse().ok()?;
+    let mut all = kind.fields().iter().filter(|field| field.required && field.sight == secrets::Sight::Secret);
+    match (all.next(), all.next()) {
+        (Some(one), None) => Some(one.name),
+        (Some(_), Some(_)) | (None, _) => None,
+    }
+}
+
+/// A value that came by itself, and is empty by somebody's word alone.
+fn meant(name: &str, value: Zeroizing<Vec<u8>>, may_be_empty: bool) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    if value.is_empty() && !may_be_empty {
+        return Err(Failure::new(Exit::Usage, format!("nothing came for `{name}`, and nothing was written")).help(
+            "look whether the program before the pipe failed, and whether the file is the one; an empty value that is meant: --empty",
+        ));
+    }
+    Ok(value)
+}
+
 /// So long from now.
 fn ends(span: &Span) -> String {
     let secs = i64::try_from(span.secs()).unwrap_or(i64::MAX);
     World::real().now().plus_secs(secs).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_says_which_field_is_meant_where_nobody_names_one() {
+        assert_eq!(needed(Some("api-key")), Some("key"));
+        assert_eq!(needed(Some("database-password")), Some("password"));
+        for none in [None, Some("generic"), Some("no-kind")] {
+            assert_eq!(needed(none), None);
+        }
+    }
+
+    #[test]
+    fn what_is_empty_is_a_value_by_somebodys_word_alone() {
+        let value = |bytes: &[u8]| Zeroizing::new(bytes.to_vec());
+        let refused = meant("key", value(b""), false).unwrap_err();
+        assert!(refused.exit() == Exit::Usage && refused.message().contains("`key`"), "{refused}");
+        assert!(meant("key", value(b""), true).unwrap().is_empty());
+        assert_eq!(*meant("key", value(b"x"), false).unwrap(), b"x");
+    }
 }

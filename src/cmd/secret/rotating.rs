@@ -20,11 +20,18 @@ pub(super) struct Rotate {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// What is in use leaked: no distance, window or overlap is waited for, and the credential before ends as soon as the new one is in
+    /// use
+    #[arg(long, requires = "reason")]
+    leaked: bool,
+    /// What leaked, and how it is known: it stands in the log
+    #[arg(long, value_name = "TEXT", requires = "leaked")]
+    reason: Option<String>,
     /// Turn back to the credential before
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long, conflicts_with_all = ["dry_run", "leaked"])]
     back: bool,
     /// Go on where it was halted, once its reason is gone
-    #[arg(long, conflicts_with_all = ["dry_run", "back"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "back", "leaked"])]
     resume: bool,
 }
 
@@ -32,52 +39,75 @@ pub(super) struct Rotate {
 pub(super) struct Rotation {
     /// Where the secret stands; without it, all are listed that you may know of
     path: Option<String>,
-    /// Set it up, or change it: `pair` alternates between two users, `single` changes one user's password, `keys` has two of one user
+    /// Set it up, or change it and leave what is not said as it is: `pair` alternates between two users, `single` changes one user's
+    /// password, `keys` has two of one user
     #[arg(long, value_parser = PossibleValuesParser::new(["pair", "single", "keys"]), requires = "users", requires = "path")]
     plan: Option<String>,
     /// The users at the target; two for `pair`
-    #[arg(long = "user", value_name = "NAME")]
+    #[arg(long = "user", value_name = "NAME", requires = "path")]
     users: Vec<String>,
     /// What is there: postgresql, mariadb, redis, ldap, ldaps, exec, http; as the secret's field `engine` says where nobody does
-    #[arg(long, value_name = "DRIVER")]
+    #[arg(long, value_name = "DRIVER", requires = "path")]
     driver: Option<String>,
     /// Its host, or the name of a program or hook in the server's configuration; as the secret's field says where nobody does
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", requires = "path")]
     host: Option<String>,
     /// Its port; as the secret's field says, or the usual one
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", requires = "path")]
     port: Option<u16>,
     /// The secret of the administrator at the target, who sets the passwords; a program or a hook may have its own
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", requires = "path")]
     admin: Option<String>,
     /// So often it is exchanged by itself, e.g. 30d
-    #[arg(long, value_name = "SPAN", value_parser = span)]
+    #[arg(long, value_name = "SPAN", value_parser = span, requires = "path")]
     every: Option<Span>,
     /// Only then, in UTC, e.g. 'Mon-Fri 22:00-04:00'
-    #[arg(long = "window", value_name = "WINDOW")]
+    #[arg(long = "window", value_name = "WINDOW", requires = "path")]
     windows: Vec<String>,
-    /// So long the credential before goes on
-    #[arg(long, value_name = "SPAN", value_parser = span)]
+    /// So long the credential before goes on; an hour where nobody says, and none of `single`
+    #[arg(long, value_name = "SPAN", value_parser = span, requires = "path")]
     overlap: Option<Span>,
     /// The roots of the target's certificate
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "path")]
     roots: Option<PathBuf>,
     /// Without TLS, to a target elsewhere
-    #[arg(long)]
+    #[arg(long, requires = "path", conflicts_with = "roots")]
     plain: bool,
     /// It is exchanged no more
-    #[arg(long, requires = "path", conflicts_with_all = ["plan", "users", "admin"])]
+    #[arg(long, requires = "path", conflicts_with_all = [
+        "plan", "users", "driver", "host", "port", "admin", "every", "windows", "overlap", "roots", "plain",
+    ])]
     end: bool,
+}
+
+impl Rotation {
+    /// Whether anything is said of how it is done.
+    fn is_change(&self) -> bool {
+        let Rotation { path: _, plan, users, driver, host, port, admin, every, windows, overlap, roots, plain, end: _ } =
+            self;
+        plan.is_some()
+            || !users.is_empty()
+            || [driver, host, admin].into_iter().any(Option::is_some)
+            || port.is_some()
+            || [every, overlap].into_iter().any(Option::is_some)
+            || !windows.is_empty()
+            || roots.is_some()
+            || *plain
+    }
 }
 
 /// `chancery secret rotate`.
 pub(super) async fn rotate(args: Rotate, client: &Client, global: &Global) -> Result<(), Failure> {
-    let word = match (args.back, args.resume) {
-        (true, _) => "rotate-back",
-        (_, true) => "rotate-resume",
-        (false, false) => "rotate",
+    let word = match (args.back, args.resume, args.leaked) {
+        (true, _, _) => "rotate-back",
+        (_, true, _) => "rotate-resume",
+        (false, false, true) => "rotate-leaked",
+        (false, false, false) => "rotate",
     };
     let mut body = json!({ "path": args.path });
+    if let Some(reason) = &args.reason {
+        body["reason"] = Value::from(reason.as_str());
+    }
     if args.dry_run {
         body["dry_run"] = Value::from(true);
     }
@@ -109,15 +139,29 @@ pub(super) async fn rotation(args: Rotation, client: &Client, global: &Global) -
         }
         return Ok(());
     }
-    let answer = match args.plan {
-        Some(_) => client.put(&url, &Value::Object(wish(args)?)).await?,
-        None => client.get(&url).await?,
+    let answer = match args.is_change() {
+        true => {
+            let there = present(client, &url, args.plan.is_some()).await?;
+            client.put(&url, &Value::Object(wish(args, there)?)).await?
+        }
+        false => client.get(&url).await?,
     };
     match global.json {
         true => output::json(&answer),
         false => shown(&answer),
     }
     Ok(())
+}
+
+/// What is set up, so that what is not said stays as it is; nothing where it is set up now.
+async fn present(client: &Client, url: &str, is_new: bool) -> Result<Map<String, Value>, Failure> {
+    let missing = "nothing is set up there that could be changed: say --plan and --user too";
+    match client.get(url).await {
+        Ok(Value::Object(there)) => Ok(there),
+        Ok(_) => Ok(Map::new()),
+        Err(failure) if is_new && failure.is_missing() => Ok(Map::new()),
+        Err(failure) => Err(failure.help_if_missing(missing)),
+    }
 }
 
 async fn list(client: &Client, global: &Global) -> Result<(), Failure> {
@@ -139,11 +183,16 @@ async fn list(client: &Client, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-fn wish(args: Rotation) -> Result<Map<String, Value>, Failure> {
-    let mut body = Map::new();
+/// What is there, with what is said.
+fn wish(args: Rotation, there: Map<String, Value>) -> Result<Map<String, Value>, Failure> {
+    let mut body = kept(&args, &there);
     let mut say = |name: &str, value: Value| body.insert(name.to_owned(), value);
-    say("plan", json!(args.plan));
-    say("users", json!(args.users));
+    if let Some(plan) = args.plan {
+        say("plan", json!(plan));
+    }
+    if !args.users.is_empty() {
+        say("users", json!(args.users));
+    }
     for (name, value) in [("admin", args.admin), ("driver", args.driver), ("host", args.host)] {
         if let Some(value) = value {
             say(name, json!(value));
@@ -170,8 +219,41 @@ fn wish(args: Rotation) -> Result<Map<String, Value>, Failure> {
     Ok(body)
 }
 
+/// What stays of what is there.
+fn kept(args: &Rotation, there: &Map<String, Value>) -> Map<String, Value> {
+    let is_plain = there.get("line").and_then(Value::as_str) == Some("plain");
+    let is_same = |a: &str, b: &str| there.get(a) == there.get(b);
+    let is_other_plan =
+        args.plan.as_deref().is_some_and(|plan| there.get("plan").and_then(Value::as_str) != Some(plan));
+    // The distance is the overlap where nobody said another; each plan has its own.
+    let follows = is_other_plan || args.overlap.is_some() && is_same("distance_secs", "overlap_secs");
+    let is_gone = |name: &str| match name {
+        "overlap_secs" => is_other_plan,
+        "distance_secs" => follows,
+        // Each product has its usual one.
+        "port" => args.driver.is_some(),
+        "roots" => args.plain,
+        _ => false,
+    };
+    let mut body: Map<String, Value> = SETTINGS
+        .into_iter()
+        .filter(|name| !is_gone(name))
+        .filter_map(|name| Some((name.to_owned(), there.get(name)?.clone())))
+        .collect();
+    if is_plain && args.roots.is_none() {
+        body.insert("plain".to_owned(), Value::from(true));
+    }
+    body
+}
+
 fn shown(rotation: &Value) {
     let mut facts = output::shown(rotation, &["path", "plan", "state", "halted", "since", "next"]);
+    if let Some(leaked) = rotation.get("leaked").filter(|there| there.is_object()) {
+        facts.push((
+            "leaked",
+            format!("{}, said by {} at {}", field(leaked, "reason"), field(leaked, "by"), field(leaked, "at")),
+        ));
+    }
     for credential in ["current", "pending", "previous"] {
         if let Some(there) = rotation.get(credential).filter(|there| there.is_object()) {
             facts.push((credential, format!("{}, version {}", field(there, "user"), field(there, "version"))));
@@ -194,5 +276,23 @@ fn steps(answer: &Value) {
     listing.end("nothing would be done");
 }
 
+/// What of a rotation that is shown is what somebody said.
+const SETTINGS: [&str; 15] = [
+    "plan",
+    "users",
+    "admin",
+    "driver",
+    "host",
+    "port",
+    "database",
+    "roots",
+    "overlap_secs",
+    "distance_secs",
+    "period_secs",
+    "jitter_secs",
+    "windows",
+    "tries",
+    "tries_away",
+];
 /// What the server takes of them.
 const ROOTS_BYTES_MAX: u64 = secrets::ROOTS_BYTES_MAX as u64;

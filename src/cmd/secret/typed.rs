@@ -1,9 +1,13 @@
 //! Values on their way in: typed unseen, from standard input, or from a file; never from the command line.
+//!
+//! A terminal that shows nothing shows everything again however the command ends: also by a signal, which the shell would not mend.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::Path;
+use std::sync::{Mutex, Once, PoisonError};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::super::files;
@@ -64,21 +68,51 @@ pub(in crate::cmd) fn unseen(prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failure
 }
 
 /// A terminal that does not show what is typed, until it is dropped.
-struct Quiet(Termios);
+struct Quiet;
+
+/// How the terminal was before it was quiet; none while it is not.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// As it was.
+fn restored() {
+    if let Some(before) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &before);
+    }
+}
+
+/// From now on a signal that ends this command gives the terminal back first; then it ends it, as a shell's script has to see.
+fn guarded() {
+    static GUARDED: Once = Once::new();
+    GUARDED.call_once(|| {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let ends = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
+        for kind in ends {
+            let Ok(mut told) = signal(kind) else { continue };
+            runtime.spawn(async move {
+                if told.recv().await.is_some() {
+                    restored();
+                    delivery::Ended::Killed(kind.as_raw_value()).leave();
+                }
+            });
+        }
+    });
+}
 
 impl Quiet {
     fn new() -> Result<Self, Failure> {
+        guarded();
         let before = tcgetattr(io::stdin()).or_fail("the terminal does not say how it is set")?;
         let mut quiet = before.clone();
         quiet.local_modes.remove(LocalModes::ECHO);
+        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
         tcsetattr(io::stdin(), OptionalActions::Flush, &quiet).or_fail("the terminal shows what is typed")?;
-        Ok(Self(before))
+        Ok(Self)
     }
 }
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
+        restored();
     }
 }
 

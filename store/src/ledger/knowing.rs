@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use policy::Timestamp;
+use zeroize::Zeroizing;
 
 use super::base::Ledger;
 use crate::attest::Attested;
@@ -15,6 +16,12 @@ use crate::truth::{Integrity, Revocations, Revoked};
 use crate::verify::AuditState;
 
 impl Ledger {
+    /// A key for a purpose of its own that every node of this register has, and nobody beside them: 32 bytes, the same each time, and
+    /// another once the register has another head key.
+    pub fn key_for(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        self.register().node.key_for(purpose)
+    }
+
     /// Everything revoked of an issuer, expired or not, and what a CRL of it covers. From the fold, not the database.
     pub fn revocations(&self, issuer: &str) -> Revocations {
         self.register().node.revocations(issuer, 0..usize::MAX)

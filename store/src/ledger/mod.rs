@@ -15,4 +15,4 @@ mod recovering;
 mod resume;
 
 pub use base::Ledger;
-pub use recovering::{as_it_stands, wrapped_heads_as_they_stand};
+pub use recovering::{EachKey, as_it_stands, wrapped_heads_as_they_stand};

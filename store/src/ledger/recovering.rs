@@ -9,32 +9,41 @@
 //! Trusted for: that a key is sealed anew as it was wrapped, and that nothing else of the register changes with it. Whoever brings the
 //! key of the heads can write heads: m holders of shares together can, with a database that they can write.
 
+use std::sync::Arc;
+
 use hsm::{Mint, Pool, SealingKey};
 use policy::World;
 
 use super::base::Ledger;
 use super::sealing::{keeps, sealed_record};
-use crate::attest::Attested;
+use crate::attest::{self, Attested};
 use crate::nouns::beside::Beside;
 use crate::nouns::database::Database;
 use crate::nouns::entry::ActorStamp;
 use crate::nouns::error::StoreError;
-use crate::nouns::record::RecordFilter;
 use crate::nouns::sealed::{HEAD_KEY, SEALED, Sealed, Seals, is_gone, seal_label, seal_name};
 use crate::nouns::wrapped::{SealedKey, wrapped_of, write_wrapped};
 use crate::register::{LogConfig, Opening, Register, blocking};
-use crate::sql::{Use, connect};
+use crate::sql::{Sql, Use, connect};
 use crate::truth::{self, Kept};
 
 impl Ledger {
-    /// A page of the sealed keys by their names, and where the next begins. One that the list leaves out is not noticed: whoever needs all
-    /// of them counts what [`Ledger::standing`] says.
-    pub async fn sealed_keys(&self, after: Option<String>) -> Result<(Vec<SealedKey>, Option<String>), StoreError> {
-        let filter = RecordFilter { after, limit: PAGE, ..RecordFilter::default() };
-        let page = self.record_list(SEALED, filter).await?;
-        let next = page.last().filter(|_| page.len() == PAGE).map(|last| last.id.clone());
-        let there = page.into_iter().map(Attested::into_inner).filter(|record| !is_gone(&record.body));
-        Ok((there.map(SealedKey::of).collect::<Result<_, _>>()?, next))
+    /// A page of the sealed keys by their names, each for itself, and where the next begins: one that somebody altered is refused where it
+    /// stands, with an alarm, and keeps no other back. One that the list leaves out is not noticed: whoever needs all of them counts what
+    /// [`Ledger::standing`] says.
+    pub async fn sealed_keys(&self, after: Option<String>) -> Result<(Vec<EachKey>, Option<String>), StoreError> {
+        let (node, from) = (Arc::clone(&self.register().node), after.unwrap_or_default());
+        let start = from.clone();
+        let ask = move |sql: &mut dyn Sql| attest::records_each(&node, sql, SEALED, &from);
+        let page = self.register().ask(self.lane, ask).await?;
+        // Ids come in their order; whoever wrote others into the rows ends the list.
+        let next = page.last().map(|(last, _)| last.clone()).filter(|last| *last > start);
+        let each = page.into_iter().filter_map(|(id, record)| match record.map(Attested::into_inner) {
+            Ok(record) if is_gone(&record.body) => None,
+            Ok(record) => Some((id, SealedKey::of(record))),
+            Err(why) => Some((id, Err(why))),
+        });
+        Ok((each.collect(), next))
     }
 
     /// Wraps a key that is sealed: `wrap` is given it, and answers what stands in its record from now on. `Conflict`: it has another version
@@ -158,5 +167,5 @@ pub async fn wrapped_heads_as_they_stand(database: Database) -> Result<Option<Ve
     body.map_or(Ok(None), |body| wrapped_of(&body))
 }
 
-/// Looked at before the next.
-const PAGE: usize = 256;
+/// A sealed key by its name, or why it is refused.
+pub type EachKey = (String, Result<SealedKey, StoreError>);

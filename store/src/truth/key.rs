@@ -53,6 +53,11 @@ impl HeadKey {
         hmac::verify(&self.0, &[b"chancery fold 1\n", image].concat(), seal).is_ok()
     }
 
+    /// A key for something else that all nodes of the register have, and nobody beside them.
+    pub fn derived(&self, purpose: &str) -> Zeroizing<Hash> {
+        Zeroizing::new(self.mac(format!("chancery derived 1\n{purpose}").as_bytes()))
+    }
+
     fn mac(&self, text: &[u8]) -> Hash {
         let mut seal = [0; 32];
         seal.copy_from_slice(hmac::sign(&self.0, text).as_ref());

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use policy::World;
+use zeroize::Zeroizing;
 
 use super::alarm::{Alarms, Integrity};
 use super::anchor::Anchor;
@@ -111,6 +112,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// A key that all nodes of the register have ([`HeadKey::derived`]).
+    pub fn key_for(&self, purpose: &str) -> Zeroizing<Hash> {
+        self.key.derived(purpose)
+    }
+
     /// Reads the register from the newest image, or from its beginning. Refuses one that is behind what this node saw, or what
     /// a node with this token signed.
     pub fn load(

@@ -36,6 +36,9 @@ pub(crate) struct Act {
     /// Of a rotation: says what would be done, and does nothing.
     #[serde(default)]
     dry_run: bool,
+    /// Of a rotation, since what is in use leaked: what happened.
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// What can be done.
@@ -78,10 +81,10 @@ impl Deed {
 
 /// Moves a label (`label`), goes back to an older version (`roll-back`), takes versions out of use and back (`disable`, `enable`), a
 /// secret (`delete`, `restore`), and does away with versions (`destroy`) or a deleted secret (`purge`) for good. Has its credential exchanged
-/// now (`rotate`), goes back to the one before (`rotate-back`), and goes on where that halted (`rotate-resume`): these three are answered
-/// with the rotation, once it is asked for and before it is done.
+/// now (`rotate`), or without waiting for anything since it leaked (`rotate-leaked`), goes back to the one before (`rotate-back`), and goes
+/// on where that halted (`rotate-resume`): these four are answered with the rotation, once it is asked for and before it is done.
 #[utoipa::path(post, path = "/api/v1/secret-acts/{act}", tag = "secrets", operation_id = "actOnSecret", request_body = Act,
-    params(("act" = String, Path, description = "label, roll-back, enable, disable, delete, restore, destroy, purge, rotate, rotate-back or rotate-resume")),
+    params(("act" = String, Path, description = "label, roll-back, enable, disable, delete, restore, destroy, purge, rotate, rotate-leaked, rotate-back or rotate-resume")),
     responses((status = 200, description = "Done", body = SecretInfo),
         (status = 202, description = "The rotation is asked for", body = super::rotation_shown::RotationInfo),
         (status = 409, description = "The state of the secret does not allow it"),
@@ -92,11 +95,14 @@ pub(crate) async fn act(
     Segment(word): Segment,
     Json(act): Json<Act>,
 ) -> Result<Response, Problem> {
-    if let Some(word) = Word::of(&word) {
+    if let Some(word) = Word::of(&word, act.reason.as_deref())? {
         return rotations::said(&app, &actor, word, path_of(&act.path)?, act.dry_run).await;
     }
     if act.dry_run {
         return Err(Problem::field("dry_run", "Only a rotation has a dry run."));
+    }
+    if act.reason.is_some() {
+        return Err(Problem::field("reason", "A reason is said of what leaked: rotate-leaked."));
     }
     let none = || Problem::new(Kind::NotFound, "Nothing of that name can be done with a secret.");
     let (deed, path) = (Deed::of(&word).ok_or_else(none)?, path_of(&act.path)?);

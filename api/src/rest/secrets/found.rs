@@ -7,6 +7,10 @@ use secrets::{LastRead, Listed, PENDING_SECS, Search, Secret, SecretPath};
 use crate::app::App;
 use crate::observe::inventory::only_owner;
 use crate::problem::Problem;
+use crate::rest::cursors;
+
+/// Of which list a cursor is.
+const LIST: &str = "secrets";
 
 /// What somebody looks for; what is none or false does not narrow.
 #[derive(Clone, Debug, Default)]
@@ -41,8 +45,15 @@ pub(crate) struct SecretsFound {
     pub(crate) now: Timestamp,
 }
 
-/// Looks. Who may list nothing at all is told so; who may list some sees these.
+/// Looks. Who may list nothing at all is told so; who may list some sees these, and where the list goes on is sealed: it may be at one that
+/// he may not know of.
 pub(crate) async fn found(app: &App, actor: &Actor, sought: SecretsSought) -> Result<SecretsFound, Problem> {
+    let cursor = cursors::opened(app, actor, LIST, sought.cursor.as_deref())?;
+    let found = looked(app, actor, SecretsSought { cursor, ..sought }).await?;
+    Ok(SecretsFound { next: cursors::sealed(app, actor, LIST, found.next)?, ..found })
+}
+
+async fn looked(app: &App, actor: &Actor, sought: SecretsSought) -> Result<SecretsFound, Problem> {
     let owner = sought.owner.clone().or_else(|| only_owner(actor));
     let of = owner.clone().or_else(|| actor.owners.iter().next().cloned());
     let on = Resource::secret(of, sought.within.as_ref().map(SecretPath::as_str).unwrap_or_default());

@@ -45,9 +45,9 @@ pub(crate) struct NewLeaseRole {
     /// Whose rights they get: a role of PostgreSQL or MariaDB, a user of Redis.
     #[schema(example = "readers")]
     like: String,
-    /// How long a lease is where nobody says, in seconds.
-    #[serde(default = "secs")]
-    secs: u64,
+    /// How long a lease is where nobody says, in seconds; absent: an hour, or the longest where that is shorter.
+    #[serde(default)]
+    secs: Option<u64>,
     /// How long at most, with all renewals.
     #[serde(default = "secs_max")]
     secs_max: u64,
@@ -66,6 +66,9 @@ pub(crate) struct LeaseRoleInfo {
     admin: Option<String>,
     /// `here`, `tls` or `plain`.
     line: &'static str,
+    /// The roots of the target's certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roots: Option<String>,
     like: String,
     secs: u64,
     secs_max: u64,
@@ -85,6 +88,11 @@ pub(crate) async fn put(
     let path = path_of(&path)?;
     let there = app.leases().role(&path).await?;
     let owner = match &there {
+        Some(role) if new.owner.as_ref().is_some_and(|said| said != role.owner()) => {
+            // Whose it is is told to whoever may know of it; it stays.
+            let _granted = super::quietly(&app, &actor, Action::ListSecrets, Some(role.owner().clone()), &path).await?;
+            return Err(Problem::field("owner", "The role is there, and another owner's: a role stays its owner's."));
+        }
         Some(role) => role.owner().clone(),
         None => owner_of(&app, &actor, new.owner.clone())?,
     };
@@ -148,7 +156,7 @@ fn wish(new: NewLeaseRole) -> Result<RoleWish, Problem> {
         admin: path_of(&admin)?,
         line: line(roots, plain)?,
         like,
-        secs: secs.min(secs_max),
+        secs: secs.unwrap_or_else(|| SECS.min(secs_max)),
         secs_max,
     })
 }
@@ -168,6 +176,10 @@ fn info(role: &LeaseRole) -> LeaseRoleInfo {
             Line::Tls { .. } => "tls",
             Line::Plain => "plain",
         },
+        roots: match &at.line {
+            Line::Tls { roots } => Some(roots.clone()),
+            Line::Here | Line::Plain => None,
+        },
         like: role.like().to_owned(),
         secs,
         secs_max,
@@ -175,9 +187,7 @@ fn info(role: &LeaseRole) -> LeaseRoleInfo {
 }
 
 /// An hour.
-fn secs() -> u64 {
-    3_600
-}
+const SECS: u64 = 3_600;
 
 /// A day.
 fn secs_max() -> u64 {

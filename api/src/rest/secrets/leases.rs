@@ -39,6 +39,15 @@ pub(crate) struct LongerLease {
     secs: Option<u64>,
 }
 
+/// Why a user is taken off who cannot be ended.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Forgetting {
+    /// In a line: who looked at the target, and what was there.
+    #[schema(example = "the database was taken down for good")]
+    reason: String,
+}
+
 /// A lease.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LeaseInfo {
@@ -70,6 +79,9 @@ pub(crate) struct LeaseInfo {
     /// What the target said to that.
     #[serde(skip_serializing_if = "Option::is_none")]
     said: Option<String>,
+    /// Why somebody took him off who could not be ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forgotten: Option<String>,
 }
 
 /// A user, shown once.
@@ -109,7 +121,8 @@ pub(crate) struct LeaseFilter {
 /// Makes a user that lives for a while. His password is in this answer and in no other.
 #[utoipa::path(post, path = "/api/v1/secret-leases", tag = "secrets", operation_id = "lease", request_body = NewLease,
     responses((status = 201, description = "The user", body = LeasedUser),
-        (status = 409, description = "The target refused, or does not answer")))]
+        (status = 409, description = "The target refused, or too many users of the role did not end yet"),
+        (status = 503, description = "The target does not answer: nobody was made")))]
 pub(crate) async fn post(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -167,7 +180,8 @@ pub(crate) async fn show(
     request_body = LongerLease, params(("id" = String, Path, description = "The lease's name")),
     responses((status = 200, description = "It is renewed", body = LeaseInfo),
         (status = 409, description = "It has reached its longest, or the target refused"),
-        (status = 410, description = "It is over")))]
+        (status = 410, description = "It is over"),
+        (status = 503, description = "The target does not answer")))]
 pub(crate) async fn renew(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -201,6 +215,25 @@ pub(crate) async fn end(
     Ok(json(StatusCode::ACCEPTED, &info(&lease)))
 }
 
+/// Takes a user off who cannot be ended: somebody looked at the target, or it is gone for good. The administrator's alone.
+#[utoipa::path(post, path = "/api/v1/secret-leases/{id}/forget", tag = "secrets", operation_id = "forgetLease",
+    request_body = Forgetting, params(("id" = String, Path, description = "The lease's name")),
+    responses((status = 200, description = "It ended", body = LeaseInfo),
+        (status = 409, description = "No end of it failed")))]
+pub(crate) async fn forget(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(id): Segment,
+    Json(forgetting): Json<Forgetting>,
+) -> Result<Response, Problem> {
+    let (_, grant) = lease(&app, &actor, Action::DestroySecret, &id).await?;
+    let leases = app.leases().clone();
+    let forgotten = async move { leases.forget(grant, &id, &forgetting.reason).await };
+    let lease = app.secret_to_its_end(forgotten).await?;
+    app.lease_asked().notify_one();
+    Ok(json(StatusCode::OK, &info(&lease)))
+}
+
 /// A lease, and the right to do something with it: whoever asked for it, by its role; and whoever keeps the role.
 async fn lease(app: &App, actor: &Actor, action: Action, id: &str) -> Result<(Lease, Grant), Problem> {
     let lease = app.leases().look(id).await?;
@@ -230,5 +263,6 @@ fn info(lease: &Lease) -> LeaseInfo {
         until_max: moment(until_max),
         tries: trouble.map(|(tries, _)| tries),
         said: trouble.map(|(_, said)| said.to_owned()),
+        forgotten: lease.forgotten().map(str::to_owned),
     }
 }

@@ -1,10 +1,13 @@
 //! Values.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use axum::extract::State as Shared;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use policy::Action;
-use secrets::{FieldName, Opened, Reference, SecretError, Which};
+use secrets::{FieldName, Opened, Reference, SecretError, SecretPath, Which};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,6 +16,7 @@ use super::shown::SecretValues;
 use super::{granted, path_of};
 use crate::app::App;
 use crate::intake::{Caller, Json, Params, Segment, json};
+use crate::limits::SECRET_ANSWER_BYTES_MAX;
 use crate::problem::{Kind, Problem};
 
 /// Which version.
@@ -58,9 +62,9 @@ pub(crate) async fn one(
         }
     }
     let opened = resolving::read_one(&app, &actor, (secret, grant), &which).await?;
-    has_field(&opened, field.as_ref())?;
+    field.as_ref().map(|field| field_of(&opened, field)).transpose()?;
     let etag = opened.is_alone().then(|| quoted(&opened.sha256));
-    let values = SecretValues::of(opened, field.as_ref().map(FieldName::as_str));
+    let values = SecretValues::of(&opened, field.as_ref().map(FieldName::as_str));
     Ok(closed(json(StatusCode::OK, &values), etag.as_deref()))
 }
 
@@ -110,7 +114,6 @@ pub(crate) async fn many(
         let says = format!("1 to {} references are read at once.", store::ACCESSED_MAX);
         return Err(Problem::field("references", says));
     }
-    let mut outcomes: Vec<Result<Opened, Problem>> = Vec::with_capacity(wish.references.len());
     let mut references = Vec::with_capacity(wish.references.len());
     for (at, text) in wish.references.iter().enumerate() {
         let wrong = |error: secrets::NameError| Problem::field(format!("references[{at}]"), error.to_string());
@@ -118,25 +121,38 @@ pub(crate) async fn many(
     }
     let keep_secs = wish.keep_secs.min(app.limits().cache.as_secs());
     let (mut wanted, mut places) = (Vec::new(), Vec::new());
-    for (at, reference) in references.iter().enumerate() {
-        let (path, which) = (reference.path.clone(), reference.which.clone());
-        outcomes.push(Err(Problem::new(Kind::NotFound, "It was not read.")));
-        match granted(&app, &actor, Action::ReadSecret, &path).await {
+    let mut outcomes: Vec<Result<Arc<Opened>, Problem>> = Vec::with_capacity(references.len());
+    // What is refused is asked once, and is one entry of the log.
+    let mut refused: HashMap<&SecretPath, Problem> = HashMap::new();
+    for (at, Reference { path, which, .. }) in references.iter().enumerate() {
+        let outcome = match refused.get(path) {
+            Some(problem) => Err(problem.clone()),
+            None => granted(&app, &actor, Action::ReadSecret, path).await,
+        };
+        outcomes.push(Err(match outcome {
             Ok((secret, grant)) => {
-                wanted.push(Root { grant, secret, which, keep_secs });
+                wanted.push(Root { grant, secret, which: which.clone(), keep_secs });
                 places.push(at);
+                Problem::new(Kind::NotFound, "It was not read.")
             }
-            Err(problem) => put(&mut outcomes, at, Err(problem)),
-        }
+            Err(problem) => {
+                refused.insert(path, problem.clone());
+                problem
+            }
+        }));
     }
     for (at, outcome) in places.into_iter().zip(resolving::read_all(&app, &actor, wanted).await?) {
         put(&mut outcomes, at, outcome);
     }
-    let items = wish.references.into_iter().zip(references).zip(outcomes).map(|((text, reference), outcome)| {
-        let field = Some(&reference.field);
-        match outcome.and_then(|opened| has_field(&opened, field).map(|()| opened)) {
+    let mut bytes = 0;
+    let items = wish.references.into_iter().zip(&references).zip(outcomes).map(|((text, reference), outcome)| {
+        let shown = outcome.and_then(|opened| {
+            bytes += field_of(&opened, &reference.field)?.len();
+            if bytes > SECRET_ANSWER_BYTES_MAX { Err(resolving::too_much()) } else { Ok(opened) }
+        });
+        match shown {
             Ok(opened) => {
-                let secret = SecretValues::of(opened, field.map(FieldName::as_str));
+                let secret = SecretValues::of(&opened, Some(reference.field.as_str()));
                 Answer { reference: text, secret: Some(secret), error: None, status: StatusCode::OK.as_u16() }
             }
             Err(problem) => {
@@ -163,20 +179,12 @@ pub(super) fn which_of(text: Option<&str>) -> Result<Which, Problem> {
     Ok(which.map_err(|error| Problem::field("version", error.to_string()))?.unwrap_or_default())
 }
 
-fn has_field(opened: &Opened, field: Option<&FieldName>) -> Result<(), Problem> {
-    match field {
-        Some(field) if opened.fields.get(field.as_str()).is_none() => {
-            let there: Vec<&str> = opened.fields.names().map(FieldName::as_str).collect();
-            let why = format!(
-                "version {} of {} has no field {field}: {}",
-                opened.number,
-                opened.secret.path(),
-                there.join(", ")
-            );
-            Err(SecretError::NotFound(why).into())
-        }
-        Some(_) | None => Ok(()),
-    }
+fn field_of<'a>(opened: &'a Opened, field: &FieldName) -> Result<&'a [u8], Problem> {
+    opened.fields.get(field.as_str()).ok_or_else(|| {
+        let there: Vec<&str> = opened.fields.names().map(FieldName::as_str).collect();
+        let (number, path) = (opened.number, opened.secret.path());
+        SecretError::NotFound(format!("version {number} of {path} has no field {field}: {}", there.join(", "))).into()
+    })
 }
 
 /// An answer that nobody on the way may keep.

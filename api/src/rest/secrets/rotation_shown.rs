@@ -2,7 +2,7 @@
 
 use policy::Timestamp;
 use secrets::rotation::{Credential, Plan, Rotation, Settings, Step};
-use secrets::{Line, Turning};
+use secrets::{Leaked, Line, Turning};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -28,6 +28,9 @@ pub(crate) struct RotationInfo {
     database: Option<String>,
     /// `here`, `tls` or `plain`.
     line: &'static str,
+    /// The roots of the target's certificate, where one rotation is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roots: Option<String>,
     overlap_secs: u64,
     distance_secs: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +60,18 @@ pub(crate) struct RotationInfo {
     times_away: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<TroubleInfo>,
+    /// Who said last that what was in use leaked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leaked: Option<LeakedInfo>,
+}
+
+/// Somebody's word that a credential leaked.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LeakedInfo {
+    by: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    reason: String,
 }
 
 /// A version, and whose password it is.
@@ -133,6 +148,7 @@ pub(super) fn info(app: &App, turning: &Turning) -> RotationInfo {
             Line::Tls { .. } => "tls",
             Line::Plain => "plain",
         },
+        roots: None,
         overlap_secs: *overlap_secs,
         distance_secs: *distance_secs,
         period_secs: schedule.period_secs,
@@ -149,7 +165,21 @@ pub(super) fn info(app: &App, turning: &Turning) -> RotationInfo {
         next: app.rotations().due(turning, seconds(app.world().now())).map(moment),
         times_away: rotation.times_away(),
         trouble: trouble(rotation),
+        leaked: turning.leaked().map(leaked),
     }
+}
+
+/// One of them, with all that was said of it.
+pub(super) fn whole(app: &App, turning: &Turning) -> RotationInfo {
+    let roots = match &turning.at().line {
+        Line::Tls { roots } => Some(roots.clone()),
+        Line::Here | Line::Plain => None,
+    };
+    RotationInfo { roots, ..info(app, turning) }
+}
+
+fn leaked(leaked: &Leaked) -> LeakedInfo {
+    LeakedInfo { by: leaked.by.clone(), at: moment(leaked.at), reason: leaked.reason.clone() }
 }
 
 fn credential(credential: &Credential) -> CredentialInfo {

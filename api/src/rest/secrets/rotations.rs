@@ -6,12 +6,12 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use http::StatusCode;
 use policy::{Action, Actor, Grant, Owner, Resource};
-use secrets::rotation::{Bounds, Plan, Schedule, Settings, Window};
+use secrets::rotation::{Bounds, NotNow, Plan, Schedule, Settings, Window};
 use secrets::{Line, Place, Product, SecretError, SecretPath, Turning, TurningWish};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::rotation_shown::{Rehearsal, RotationInfo, info, rehearsed, seconds};
+use super::rotation_shown::{Rehearsal, RotationInfo, info, rehearsed, seconds, whole};
 use super::{granted, path_of};
 use crate::app::App;
 use crate::intake::{Caller, Json, Params, Segment, json, page_rows};
@@ -30,9 +30,9 @@ pub(crate) struct NewRotation {
     #[serde(default)]
     #[schema(example = "infra/postgres-admin")]
     admin: Option<String>,
-    /// How long the old credential logs in beside the new one, in seconds.
+    /// How long the old credential logs in beside the new one, in seconds; absent: an hour of `pair` and `keys`. A single user has none.
     #[serde(default)]
-    overlap_secs: u64,
+    overlap_secs: Option<u64>,
     /// How much time lies between two rotations at least, in seconds; the overlap where nobody says.
     #[serde(default)]
     distance_secs: Option<u64>,
@@ -72,20 +72,32 @@ pub(crate) struct NewRotation {
 }
 
 /// What somebody says to a rotation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Word {
     Rotate,
+    /// What is in use leaked; what happened.
+    Leaked(String),
     Back,
     Resume,
 }
 
 impl Word {
-    pub(super) fn of(word: &str) -> Option<Word> {
-        match word {
-            "rotate" => Some(Word::Rotate),
-            "rotate-back" => Some(Word::Back),
-            "rotate-resume" => Some(Word::Resume),
-            _ => None,
+    /// A reason is one's who says that it leaked.
+    pub(super) fn of(word: &str, reason: Option<&str>) -> Result<Option<Word>, Problem> {
+        let word = match word {
+            "rotate" => Word::Rotate,
+            "rotate-leaked" => {
+                let reason = reason.filter(|reason| secrets::is_reason(reason));
+                let none = || Problem::field("reason", "Say in a line what leaked, and how it is known.");
+                return Ok(Some(Word::Leaked(reason.ok_or_else(none)?.to_owned())));
+            }
+            "rotate-back" => Word::Back,
+            "rotate-resume" => Word::Resume,
+            _ => return Ok(None),
+        };
+        match reason {
+            None => Ok(Some(word)),
+            Some(_) => Err(Problem::field("reason", "A reason is said of what leaked: rotate-leaked.")),
         }
     }
 }
@@ -147,7 +159,7 @@ pub(crate) async fn show(
     let path = path_of(&path)?;
     let _granted = granted(&app, &actor, Action::ListSecrets, &path).await?;
     let turning = there(&app, &path).await?;
-    Ok(json(StatusCode::OK, &info(&app, &turning)))
+    Ok(json(StatusCode::OK, &whole(&app, &turning)))
 }
 
 /// Sets up a rotation of a secret, or changes one that rests. What is current is taken for what logs in.
@@ -209,6 +221,7 @@ pub(super) async fn said(
     let said = async move {
         match word {
             Word::Rotate => rotations.ask(grant, &path).await,
+            Word::Leaked(reason) => rotations.ask_leaked(grant, &path, &reason).await,
             Word::Back => rotations.ask_back(grant, &path).await,
             Word::Resume => rotations.resume(grant, &path).await,
         }
@@ -224,11 +237,22 @@ async fn dry(app: &App, word: Word, path: &SecretPath, _granted: Grant) -> Resul
     let mut rotation = turning.rotation().clone();
     let asked = match word {
         Word::Rotate => rotation.ask(now),
+        Word::Leaked(_) => rotation.ask_leaked(),
         Word::Back => rotation.ask_back(),
         Word::Resume => rotation.resume(),
     };
-    asked.map_err(|error| SecretError::Conflict(error.to_string()))?;
-    let steps = rotation.rehearse(now).into_iter().filter_map(|(at, step)| rehearsed(at, step));
+    let from = match (asked, word) {
+        (Ok(()), _) => now,
+        // As it would be once it may be asked for.
+        (Err(NotNow::TooSoon { until }), _) => {
+            rotation.ask(until).map_err(|error| SecretError::Conflict(error.to_string()))?;
+            until
+        }
+        // What is under way goes on.
+        (Err(NotNow::UnderWay), Word::Rotate) => now,
+        (Err(error), _) => return Err(SecretError::Conflict(error.to_string()).into()),
+    };
+    let steps = rotation.rehearse(from).into_iter().filter_map(|(at, step)| rehearsed(at, step));
     Ok(json(StatusCode::OK, &Rehearsal { steps: steps.collect() }))
 }
 
@@ -245,8 +269,13 @@ fn wish(new: NewRotation) -> Result<TurningWish, Problem> {
     let bounds =
         Bounds { tries: new.tries.unwrap_or(usual.tries), away: new.tries_away.unwrap_or(usual.away), ..usual };
     let schedule = Schedule { period_secs: new.period_secs, jitter_secs: new.jitter_secs, windows };
-    let distance_secs = new.distance_secs.unwrap_or(new.overlap_secs);
-    let settings = Settings { plan, overlap_secs: new.overlap_secs, distance_secs, bounds, schedule };
+    let usual = match &plan {
+        Plan::Single { .. } => 0,
+        Plan::Pair { .. } | Plan::Keys { .. } => OVERLAP_SECS,
+    };
+    let overlap_secs = new.overlap_secs.unwrap_or(usual);
+    let distance_secs = new.distance_secs.unwrap_or(overlap_secs);
+    let settings = Settings { plan, overlap_secs, distance_secs, bounds, schedule };
     let product = product(new.driver.as_deref())?;
     let line = line(new.roots, new.plain)?;
     let admin = new.admin.as_deref().map(path_of).transpose()?;
@@ -270,6 +299,8 @@ pub(super) fn line(roots: Option<String>, plain: bool) -> Result<Line, Problem> 
     }
 }
 
+/// How long an overlap is where nobody says.
+const OVERLAP_SECS: u64 = 3_600;
 const DRIVERS: &str = "There is a driver for postgresql, mariadb, redis, ldap, ldaps, exec and http.";
 
 fn plan(word: &str, users: Vec<String>) -> Result<Plan, Problem> {

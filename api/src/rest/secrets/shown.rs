@@ -223,7 +223,7 @@ impl VersionInfo {
 
 impl SecretValues {
     /// All fields, or the one that is wanted.
-    pub(super) fn of(opened: Opened, field: Option<&str>) -> Self {
+    pub(super) fn of(opened: &Opened, field: Option<&str>) -> Self {
         Self {
             path: opened.secret.path().to_string(),
             version: opened.number,
@@ -242,11 +242,17 @@ fn values(fields: &Fields, field: Option<&str>) -> BTreeMap<String, Value> {
     wanted.map(|(name, value)| (name.to_string(), Value::of(value))).collect()
 }
 
+/// A control character other than those between words and lines.
+fn is_odd(character: char) -> bool {
+    character.is_control() && !matches!(character, '\n' | '\r' | '\t')
+}
+
 impl Value {
     fn of(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
-            Ok(text) => Self::Text(text.to_owned()),
-            Err(_) => Self::Bytes { base64: STANDARD.encode(bytes) },
+            // A control character is six in JSON, and no text that anybody typed.
+            Ok(text) if !text.chars().any(is_odd) => Self::Text(text.to_owned()),
+            Ok(_) | Err(_) => Self::Bytes { base64: STANDARD.encode(bytes) },
         }
     }
 }

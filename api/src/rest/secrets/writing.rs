@@ -1,20 +1,20 @@
 //! New versions, and what is said of a secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State as Shared;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
-use policy::{Action, Owner, Resource, Timestamp};
-use secrets::{Change, FieldName, Fields, Kind, Naming, Patch, Put, Reference};
+use policy::{Action, Actor, Owner, Resource, Timestamp};
+use secrets::{Change, FieldName, Fields, Kind, Naming, Patch, Put, Reference, Secret, SecretPath};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::shown::SecretInfo;
-use super::{Hidden, granted, owner_of, path_of};
+use super::{Hidden, granted, owner_of, path_of, quietly};
 use crate::app::App;
 use crate::intake::{Caller, Json, Segment, json};
 use crate::problem::Problem;
@@ -122,8 +122,11 @@ pub(crate) async fn put(
         Some(secret) => secret.owner().clone(),
         None => owner_of(&app, &actor, new.owner.clone())?,
     };
-    let grant =
-        app.authorize(&actor, Action::WriteSecret, Resource::secret(Some(owner.clone()), path.as_str())).await?;
+    // Whose it is learns nobody who may not write it.
+    let grant = quietly(&app, &actor, Action::WriteSecret, Some(owner.clone()), &path).await?;
+    if let Some(secret) = &there {
+        may_destroy(&app, &actor, secret, (new.keep, None)).await?;
+    }
     if new.owner.as_ref().is_some_and(|said| *said != owner) {
         return Err(Problem::field("owner", format!("The secret is {owner}'s, and stays so.")));
     }
@@ -131,6 +134,7 @@ pub(crate) async fn put(
         return Err(Problem::field("owner", format!("The configuration has no owner `{owner}`.")));
     }
     let put = wish(new)?;
+    may_refer(&app, &actor, &path, put.references.values()).await?;
     let vault = app.vault().clone();
     let secret = app.secret_to_its_end(async move { vault.put(grant, &path, &owner, put).await }).await?;
     Ok(json(StatusCode::CREATED, &SecretInfo::whole(&secret, app.world().now())))
@@ -147,12 +151,43 @@ pub(crate) async fn describe(
     Json(said): Json<Said>,
 ) -> Result<Response, Problem> {
     let path = path_of(&path)?;
-    let (_, grant) = granted(&app, &actor, Action::WriteSecret, &path).await?;
+    let (secret, grant) = granted(&app, &actor, Action::WriteSecret, &path).await?;
+    may_destroy(&app, &actor, &secret, (said.keep, said.purge_lock)).await?;
     let Said { description, tags, keep, purge_lock, cache_secs } = said;
     let naming = Naming { kind: None, description, tags, keep, purge_lock, cache_secs };
     let vault = app.vault().clone();
     let secret = app.secret_to_its_end(async move { vault.describe(grant, &path, &naming).await }).await?;
     Ok(json(StatusCode::OK, &SecretInfo::whole(&secret, app.world().now())))
+}
+
+/// What lets versions go that would stay is an act of whoever may destroy them: a lock that is taken away, and fewer that are kept.
+async fn may_destroy(
+    app: &App,
+    actor: &Actor,
+    secret: &Secret,
+    (keep, lock): (Option<u16>, Option<bool>),
+) -> Result<(), Problem> {
+    let is_unlocked = secret.is_purge_locked() && lock == Some(false);
+    if is_unlocked || keep.is_some_and(|keep| keep < secret.keep()) {
+        let on = Resource::secret(Some(secret.owner().clone()), secret.path().as_str());
+        app.authorize(actor, Action::DestroySecret, on).await?;
+    }
+    Ok(())
+}
+
+/// Whoever writes a reference may read what it refers to: else he would have it sent to where he says by whoever reads both.
+async fn may_refer(
+    app: &App,
+    actor: &Actor,
+    own: &SecretPath,
+    references: impl Iterator<Item = &Reference>,
+) -> Result<(), Problem> {
+    // One to itself has its own words, where it is read.
+    let paths: BTreeSet<&SecretPath> = references.map(|one| &one.path).filter(|path| *path != own).collect();
+    for path in paths {
+        granted(app, actor, Action::ReadSecret, path).await?;
+    }
+    Ok(())
 }
 
 fn wish(new: NewVersion) -> Result<Put, Problem> {

@@ -14,6 +14,10 @@ use crate::app::App;
 use crate::intake::{Caller, Params, Segment, json, page_rows};
 use crate::observe::inventory::only_owner;
 use crate::problem::Problem;
+use crate::rest::cursors;
+
+/// Of which list a cursor is.
+const LIST: &str = "transit keys";
 
 /// A page of keys.
 #[derive(Serialize, ToSchema)]
@@ -56,7 +60,9 @@ pub(crate) async fn list(
         policies.decide(&actor, Action::ListTransitKeys, &on).is_ok()
     };
     let limit = page_rows(filter.limit)?;
-    let (found, next) = app.transit().list(owner.as_ref(), filter.cursor, limit, may).await?;
+    let cursor = cursors::opened(&app, &actor, LIST, filter.cursor.as_deref())?;
+    let (found, next) = app.transit().list(owner.as_ref(), cursor, limit, may).await?;
+    let next = cursors::sealed(&app, &actor, LIST, next)?;
     let items = found.iter().map(TransitKeyInfo::brief).collect();
     Ok(json(StatusCode::OK, &TransitKeyList { items, next }))
 }

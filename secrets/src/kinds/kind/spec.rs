@@ -46,7 +46,7 @@ pub enum Kind {
 
 /// A word that is no kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such kind of secret: name one of the listed kinds, or generic, which takes any fields")]
+#[error("there is no such kind of secret: it is one of {}; generic takes any fields", Kind::ALL.map(Kind::as_str).join(", "))]
 pub struct KindError;
 
 impl Kind {

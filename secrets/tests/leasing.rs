@@ -1,0 +1,223 @@
+//! Leases over a real register and a real token, at a target that says what the test says: who stands, who is ended, in what order, and
+//! who is forgotten.
+
+mod support;
+
+use std::sync::Mutex;
+
+use chancery_secrets::rotation::Outcome;
+use chancery_secrets::{
+    At, ENDS_TRIED_MAX, Hirer, LEASES_OF_ROLE_MAX, Lease, LeaseStage, Leases, Line, Login, Place, Product, RoleWish,
+    SecretError, SecretPath, Tenancy, Warrants,
+};
+use policy::{Action, Actor, Grant, Owner, Resource};
+use support::*;
+
+const ROLE: &str = "prod/db/readers";
+const ADMIN: &str = "infra/admin";
+
+struct Warden<'a>(&'a House);
+
+impl Warrants for Warden<'_> {
+    async fn warrant(&self, action: Action, path: &SecretPath, owner: &Owner) -> Result<Grant, SecretError> {
+        let on = Resource::secret(Some(owner.clone()), path.as_str());
+        let decided = self.0.policies.decide(&Actor::system("lease"), action, &on);
+        decided.map_err(|refusal| SecretError::Conflict(refusal.to_string()))
+    }
+}
+
+/// Says the same to everybody, and remembers whom it was shown.
+struct Target {
+    says: Mutex<Outcome>,
+    admins: Mutex<Vec<String>>,
+}
+
+impl Target {
+    fn new() -> Target {
+        Target { says: Mutex::new(Outcome::Done), admins: Mutex::default() }
+    }
+
+    fn says(&self, outcome: Outcome) {
+        *self.says.lock().unwrap() = outcome;
+    }
+
+    fn hears(&self, admin: &Login) -> Outcome {
+        self.admins.lock().unwrap().push(admin.secret.expose().clone());
+        self.says.lock().unwrap().clone()
+    }
+}
+
+impl Tenancy for Target {
+    fn has(&self, _at: &At) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn create(&self, _at: &At, admin: &Login, _hirer: Hirer<'_>) -> Outcome {
+        self.hears(admin)
+    }
+
+    async fn renew(&self, _at: &At, admin: &Login, _hirer: Hirer<'_>) -> Outcome {
+        self.hears(admin)
+    }
+
+    async fn revoke(&self, _at: &At, admin: &Login, _hirer: Hirer<'_>) -> Outcome {
+        self.hears(admin)
+    }
+}
+
+async fn set_role(house: &House, leases: &Leases, on: &str, target: &Target) {
+    let place =
+        Place { product: Some(Product::PostgreSql), host: Some("127.0.0.1".to_owned()), port: None, database: None };
+    let (admin, like) = (path(ADMIN), "readers".to_owned());
+    let wish = RoleWish { place, admin, line: Line::Here, like, secs: 60, secs_max: 600 };
+    leases.set_role(house.grant(Action::WriteSecret, on), &path(on), &owner("web"), wish, target).await.unwrap();
+}
+
+async fn house(database: &store::Database, target: &Target) -> (House, Leases) {
+    let house = House::open(database).await;
+    house.put_as(ADMIN, put(&[("username", "boss"), ("password", "of the boss")])).await.unwrap();
+    let leases = Leases::new(house.vault.clone(), 1);
+    set_role(&house, &leases, ROLE, target).await;
+    (house, leases)
+}
+
+async fn asked(house: &House, leases: &Leases, on: &str, target: &Target) -> Result<Lease, SecretError> {
+    let grant = house.grant(Action::LeaseSecret, on);
+    leases.lease(grant, &path(on), None, &Warden(house), target).await.map(|leased| leased.lease)
+}
+
+fn now(house: &House) -> u64 {
+    u64::try_from(house.world.now().unix()).unwrap()
+}
+
+async fn standing(leases: &Leases) -> Vec<Lease> {
+    leases.list(None, 1_000).await.unwrap().0
+}
+
+#[test]
+fn who_surely_was_not_made_is_nobodys_to_end() {
+    on_sqlite(|database| async move {
+        let target = Target::new();
+        let (house, leases) = house(&database, &target).await;
+        target.says(Outcome::Away("connection refused".to_owned()));
+        let away = asked(&house, &leases, ROLE, &target).await;
+        assert!(matches!(&away, Err(SecretError::Away(why)) if why.contains("connection refused")), "{away:?}");
+        // Whoever asks again at once writes nothing down.
+        let began = house.leaves();
+        assert!(matches!(asked(&house, &leases, ROLE, &target).await, Err(SecretError::Away(_))));
+        assert_eq!(house.leaves(), began);
+        house.world.advance(5);
+        target.says(Outcome::Refused("no".to_owned()));
+        let refused = asked(&house, &leases, ROLE, &target).await;
+        assert!(matches!(&refused, Err(SecretError::Conflict(why)) if why.contains("refused")), "{refused:?}");
+        assert!(standing(&leases).await.is_empty());
+        assert_eq!(leases.due_by(now(&house) + 1_000_000, 10).await.unwrap().0.len(), 0);
+        // Of whom nobody knows, he is ended.
+        target.says(Outcome::Unknown("no answer".to_owned()));
+        assert!(matches!(asked(&house, &leases, ROLE, &target).await, Err(SecretError::Conflict(_))));
+        let there = standing(&leases).await;
+        assert_eq!(there.iter().map(Lease::stage).collect::<Vec<_>>(), [LeaseStage::Ending]);
+        target.says(Outcome::Done);
+        let ended = leases.end(there[0].id(), &Warden(&house), &target).await.unwrap();
+        assert_eq!(ended.stage(), LeaseStage::Ended);
+        let report = house.audited(&database).await;
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+    });
+}
+
+#[test]
+fn who_is_to_be_ended_stands_behind_whose_end_came_before() {
+    on_sqlite(|database| async move {
+        let target = Target::new();
+        let (house, leases) = house(&database, &target).await;
+        let live = asked(&house, &leases, ROLE, &target).await.unwrap();
+        house.world.advance(70);
+        target.says(Outcome::Unknown("no answer".to_owned()));
+        asked(&house, &leases, ROLE, &target).await.unwrap_err();
+        let due = leases.due_by(now(&house), 10).await.unwrap().0;
+        assert_eq!(due.first().map(Lease::id), Some(live.id()), "{due:?}");
+        assert_eq!(due.len(), 2);
+        // What failed once waits for its time, and is not among those that were never tried.
+        let failed = leases.end(live.id(), &Warden(&house), &target).await.unwrap();
+        assert_eq!(failed.trouble().map(|(tries, _)| tries), Some(1));
+        let due = leases.due_by(now(&house), 10).await.unwrap().0;
+        assert!(due.iter().all(|lease| lease.id() != live.id()), "{due:?}");
+    });
+}
+
+#[test]
+fn an_end_is_tried_to_its_bound_and_then_an_administrator_has_it_forgotten() {
+    on_sqlite(|database| async move {
+        let target = Target::new();
+        let (house, leases) = house(&database, &target).await;
+        let lease = asked(&house, &leases, ROLE, &target).await.unwrap();
+        let forgets = || house.grant(Action::DestroySecret, ROLE);
+        let early = leases.forget(forgets(), lease.id(), "it is gone").await;
+        assert!(matches!(early, Err(SecretError::Conflict(_))), "{early:?}");
+        target.says(Outcome::Away("nobody is there".to_owned()));
+        for _ in 0..ENDS_TRIED_MAX {
+            house.world.advance(3_700);
+            leases.end(lease.id(), &Warden(&house), &target).await.unwrap();
+        }
+        let given_up = leases.look(lease.id()).await.unwrap();
+        assert!(given_up.is_given_up(), "{given_up:?}");
+        house.world.advance(1_000_000);
+        assert!(leases.due_by(now(&house), 10).await.unwrap().0.is_empty(), "it is tried no more");
+        assert_eq!(leases.troubled(10).await.unwrap().len(), 1, "and told");
+        // Whoever keeps the role has it tried again, once more at once.
+        leases.give_back(house.grant(Action::WriteSecret, ROLE), lease.id()).await.unwrap();
+        assert_eq!(leases.due_by(now(&house), 10).await.unwrap().0.len(), 1);
+        let other = leases.forget(house.grant(Action::WriteSecret, ROLE), lease.id(), "it is gone").await;
+        assert!(matches!(other, Err(SecretError::Conflict(_))), "{other:?}");
+        let bare = leases.forget(forgets(), lease.id(), " \n").await;
+        assert!(matches!(bare, Err(SecretError::Invalid { what: "reason", .. })), "{bare:?}");
+        let gone = leases.forget(forgets(), lease.id(), "the server was taken down").await.unwrap();
+        assert_eq!((gone.stage(), gone.forgotten()), (LeaseStage::Ended, Some("the server was taken down")));
+        assert!(leases.troubled(10).await.unwrap().is_empty() && standing(&leases).await.is_empty());
+        let report = house.audited(&database).await;
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+    });
+}
+
+#[test]
+fn a_role_has_so_many_users_that_did_not_end() {
+    on_sqlite(|database| async move {
+        let target = Target::new();
+        let (house, leases) = house(&database, &target).await;
+        for _ in 0..LEASES_OF_ROLE_MAX {
+            asked(&house, &leases, ROLE, &target).await.unwrap();
+        }
+        let full = asked(&house, &leases, ROLE, &target).await;
+        assert!(matches!(&full, Err(SecretError::Conflict(why)) if why.contains("give some back")), "{full:?}");
+        // Another role has its own room, and one that ended makes some.
+        set_role(&house, &leases, "prod/other", &target).await;
+        asked(&house, &leases, "prod/other", &target).await.unwrap();
+        let one = standing(&leases).await.into_iter().find(|lease| *lease.role() == path(ROLE)).unwrap();
+        leases.give_back(house.grant(Action::LeaseSecret, ROLE), one.id()).await.unwrap();
+        leases.end(one.id(), &Warden(&house), &target).await.unwrap();
+        asked(&house, &leases, ROLE, &target).await.unwrap();
+    });
+}
+
+#[test]
+fn another_secret_at_the_administrators_path_is_sent_nowhere() {
+    on_sqlite(|database| async move {
+        let target = Target::new();
+        let (house, leases) = house(&database, &target).await;
+        asked(&house, &leases, ROLE, &target).await.unwrap();
+        // A new version is the same secret.
+        house.put_as(ADMIN, put(&[("password", "changed")])).await.unwrap();
+        asked(&house, &leases, ROLE, &target).await.unwrap();
+        assert_eq!(*target.admins.lock().unwrap(), ["of the boss", "changed"]);
+        // That is no reading.
+        let known = house.vault.look(&path(ADMIN)).await.unwrap().unwrap();
+        assert!(house.vault.last_read(&known).await.unwrap().is_none());
+        house.vault.delete(house.grant(Action::WriteSecret, ADMIN), &path(ADMIN), 7).await.unwrap();
+        house.world.advance(8 * 86_400);
+        house.vault.purge(house.grant(Action::DestroySecret, ADMIN), &path(ADMIN)).await.unwrap();
+        house.put_as(ADMIN, put(&[("username", "boss"), ("password", "of another life")])).await.unwrap();
+        let refused = asked(&house, &leases, ROLE, &target).await;
+        assert!(matches!(&refused, Err(SecretError::Conflict(why)) if why.contains("another secret")), "{refused:?}");
+        assert_eq!(target.admins.lock().unwrap().len(), 2, "nothing more was sent");
+    });
+}
