@@ -49,9 +49,9 @@ fn send(signal: &Signal) -> Result<(), AgentError> {
     let writer = file.metadata().map_err(of_file)?.uid();
     let mut text = String::new();
     file.take(PID_BYTES_MAX).read_to_string(&mut text).map_err(of_file)?;
-    // What stands there is not repeated: it may be another file's content.
-    let pid = text.trim().parse().ok().and_then(Pid::from_raw).filter(|pid| pid.as_raw_nonzero().get() > 1);
-    let pid = pid.ok_or_else(|| failed("no process's number stands there".to_owned()))?;
+    // What stands there is not repeated: it may be another file's content. Below 2 is nobody, a group, or init.
+    let number = text.trim().parse::<i32>().ok().filter(|number| *number > 1);
+    let pid = number.and_then(Pid::from_raw).ok_or_else(|| failed("no process's number stands there".to_owned()))?;
     let process = match pidfd_open(pid, PidfdFlags::empty()) {
         // It ended, and left its number behind.
         Err(Errno::SRCH) => return Ok(()),
