@@ -206,17 +206,9 @@ impl Client {
 
     /// A digest of the credential by which it asks: another caller has another, and nobody has it without the credential.
     pub fn identity(&self) -> Zeroizing<[u8; 32]> {
-        let mut of = ring::digest::Context::new(&ring::digest::SHA256);
-        of.update(b"chancery caller 1\n");
-        if let Some(token) = &self.token {
-            of.update(token.expose().as_bytes());
-        }
-        if let Some(key) = &self.key {
-            of.update(key);
-        }
-        let mut identity = Zeroizing::new([0; 32]);
-        identity.iter_mut().zip(of.finish().as_ref()).for_each(|(to, from)| *to = *from);
-        identity
+        let token = self.token.as_ref().map(|token| token.expose().as_bytes());
+        let key = self.key.as_ref().map(|key| key.as_slice());
+        delivery::cache::identity(token.into_iter().chain(key))
     }
 
     /// The server's URL.

@@ -106,7 +106,7 @@ enum Command {
     Clock(cmd::clock::Args),
     /// Whether all is well: the server, its tokens and issuers, alarms with what to do, what ends next
     Status(cmd::status::Args),
-    /// Keep certificates fresh on this host
+    /// Keep certificates and secrets fresh on this host
     Agent(cmd::agent::Args),
     /// Back up register, log and sealed data as one file that named recipients can read
     Backup(cmd::backup::Args),

@@ -21,9 +21,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("acme", &["policy", "store", "ca"]),
     ("lifecycle", &["policy", "store", "ca"]),
     ("secrets", &["policy", "store"]),
-    ("delivery", &["secrets"]),
+    ("delivery", &["policy", "secrets"]),
     ("drivers", &["policy", "tls", "secrets"]),
-    ("agent", &["policy", "tls"]),
+    ("agent", &["policy", "tls", "secrets", "delivery"]),
     ("backup", &["policy", "store"]),
     ("api", &["policy", "tls", "store", "ca", "acme", "lifecycle", "secrets", "drivers", "backup"]),
 ];
@@ -104,7 +104,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "turning", "leasing",
         ],
     ),
-    ("delivery", &["nouns", "plan", "error", "quiet", "masking", "places", "cache", "child", "run"]),
+    (
+        "delivery",
+        &["nouns", "plan", "error", "quiet", "masking", "places", "cache", "exchange", "template", "child", "run"],
+    ),
     (
         "drivers",
         &["driver", "deadline", "stream", "host", "postgres", "redis", "mariadb", "ldap", "outside", "carry", "places"],

@@ -32,6 +32,7 @@ clients=(
   curl:/usr/bin/curl
   git:/usr/bin/git
   jq:/usr/bin/jq
+  util-linux:/usr/bin/setpriv
   "libfaketime:/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1"
   "libp11-kit0:/usr/lib/$(uname -m)-linux-gnu/libp11-kit.so.0"
   python3:/usr/bin/python3
@@ -98,6 +99,14 @@ if ! "$moto/bin/python" -c 'import moto.server' 2>/dev/null; then
   rm -rf "$moto"
   python3 -m venv "$moto"
   "$moto/bin/pip" install --quiet --disable-pip-version-check 'moto[s3,server]>=5,<6'
+fi
+# Judges manifests by Kubernetes' own schemas, and reads YAML; in an environment of its own.
+kubernetes=target/clients/kubernetes
+if [ ! -x "$kubernetes/bin/kubernetes-validate" ]; then
+  step "installing kubernetes-validate"
+  rm -rf "$kubernetes"
+  python3 -m venv "$kubernetes"
+  "$kubernetes/bin/pip" install --quiet --disable-pip-version-check 'kubernetes-validate>=1.37,<2'
 fi
 # Judges certificates and CRLs; in an environment of its own.
 pkilint=target/clients/pkilint

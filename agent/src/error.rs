@@ -86,6 +86,38 @@ pub enum AgentError {
         /// What happened.
         why: String,
     },
+    /// Somebody else answers in the server's place, or its certificate is none that `ca_file` vouches for.
+    #[error("{who} is not believed: {why}")]
+    Distrusted {
+        /// The server.
+        who: String,
+        /// What TLS says.
+        why: String,
+    },
+    /// What answers there does not answer as Chancery does.
+    #[error("{who}: {why}")]
+    Broken {
+        /// The server.
+        who: String,
+        /// What came.
+        why: String,
+    },
+    /// Nothing of a file's secrets is used, as one of them is not to be had.
+    #[error("{}", absent(.0))]
+    Absent(Vec<delivery::exchange::Absent>),
+    /// No value is left that may be used.
+    #[error("{because}{}", ended.as_ref().map_or_else(String::new, |ended| format!("; and {ended}")))]
+    Over {
+        /// Why the server gave none.
+        because: String,
+        /// Whether it refused.
+        is_refused: bool,
+        /// Why nothing that was kept can be used, where that was asked.
+        ended: Option<String>,
+    },
+    /// The sealed cache cannot be used.
+    #[error("the cache cannot be used")]
+    Cache(#[from] delivery::cache::CacheError),
     /// No usable credential for the server.
     #[error("no credential for {who}: {why}")]
     NoCredential {
@@ -117,6 +149,20 @@ impl AgentError {
         Self::Disk { path: path.to_owned(), what, source }
     }
 
+    /// The server does not answer, or says that it cannot now: what was kept of it may be used.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Unreachable { .. })
+    }
+
+    /// The server says no: what was kept of it may not be used either.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused { .. } => true,
+            Self::Absent(absent) => absent.iter().any(delivery::exchange::Absent::is_final),
+            _ => false,
+        }
+    }
+
     /// The error and its causes on one line, bounded: for status files and logs.
     pub(crate) fn chain(&self) -> String {
         let mut text = self.to_string();
@@ -128,6 +174,11 @@ impl AgentError {
         }
         bounded(&text, ERROR_CHARS_MAX)
     }
+}
+
+fn absent(absent: &[delivery::exchange::Absent]) -> String {
+    let each: Vec<String> = absent.iter().map(ToString::to_string).collect();
+    format!("not to be had: {}", each.join("; "))
 }
 
 /// `text` on one line, at most `max` characters long.

@@ -1,10 +1,12 @@
-//! Keeps certificates fresh on a host: plan, fetch, swap files as a unit, reload, look at what is served, roll back.
+//! Keeps certificates fresh on a host: plan, fetch, swap files as a unit, reload, look at what is served, roll back. And files that are made
+//! of secrets: look, fetch, judge, replace at once, tell; and take away when nobody answers for them any more.
 //!
 //! The agent is an ordinary client: it talks to Chancery's REST API, or to any ACME server, makes every key on
 //! the host that uses it, and knows nothing of tokens (PKCS#11) or SQL.
 //!
-//! Trusted for: the private keys of the host it runs on. Whoever controls it can at most use and replace the
-//! certificates that its own credential may ask for, and stop renewing them.
+//! Trusted for: the private keys of the host it runs on, and the values of the secrets that its own credential may read. Whoever controls it
+//! can at most use and replace the certificates that this credential may ask for, stop renewing them, and read those secrets, each of which
+//! is an entry of the server's log.
 //!
 //! Architecture invariant: files are touched only after the new certificate was verified, and every change of
 //! files is in a journal first, so that a run after a crash ends with a key and a certificate that match.
@@ -33,6 +35,6 @@ mod keep;
 mod testing;
 
 pub use error::{AgentError, PlanError};
-pub use keep::{RunMode, run};
-pub use look::{State, Status, status};
+pub use keep::{Report, RunMode, run};
+pub use look::{Lack, SecretState, SecretStatus, State, Status, secret_status, status};
 pub use plan::Plan;

@@ -2,7 +2,8 @@
 //!
 //! A [`Plan`] says which program is started, in which [`Place`] it finds which secret, and what is done when a secret changes; [`run()`]
 //! puts the values ([`Values`]) there, starts the program without any shell, passes signals on, masks what it prints, and takes everything
-//! away again. A [`cache`] keeps them sealed for when nobody can be asked. Where the values come from is somebody else's work: nothing here asks a server.
+//! away again. A [`cache`] keeps them sealed for when nobody can be asked. What a server is asked for values, and how its
+//! answer is read, is [`exchange`]; a text with their places is a [`template`]. Asking is somebody else's work: nothing here speaks to a server.
 //!
 //! A program that uses this begins its `main` with [`step`]: a pseudo terminal's session and the removal of what a killed parent leaves
 //! behind need a process of their own, and that is the same program, called with [`STEP`] as its first word. Nothing here is unsafe code.
@@ -27,6 +28,10 @@ mod places;
 
 pub mod cache;
 
+pub mod exchange;
+
+pub mod template;
+
 mod child;
 
 mod run;
@@ -35,6 +40,7 @@ pub use child::Ended;
 pub use error::DeliveryError;
 pub use masking::{Filter, LINE_BYTES_MIN, MASKED_BYTES_MIN, Mask, Unmasked};
 pub use nouns::{FileName, NameError, Value, Values, VariableName};
+pub use places::is_in_memory;
 pub use plan::{DiskRule, Given, ORPHAN_GRACE, OnChange, Place, Plan, PlanError, Printing, Reads};
 pub use quiet::{Quiet, be_quiet};
 pub use run::{Notice, STEP, run, step};

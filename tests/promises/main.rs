@@ -10,6 +10,7 @@ mod postgres;
 
 mod acme_clients;
 mod agent;
+mod agent_secrets;
 mod audit;
 mod backup;
 mod bad_input;
@@ -18,6 +19,7 @@ mod cache;
 mod ceremony;
 mod cli;
 mod code;
+mod containers;
 mod crash;
 mod database_thief;
 mod delivery;

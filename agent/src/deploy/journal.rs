@@ -14,6 +14,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use policy::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::files::FileSet;
@@ -73,7 +74,7 @@ impl<'a> Desk<'a> {
     }
 
     pub fn journal(&self) -> Result<Option<Journal>, AgentError> {
-        read_json(&self.folder.path().join(JOURNAL))
+        self.read(JOURNAL)
     }
 
     pub fn write_journal(&self, journal: &Journal) -> Result<(), AgentError> {
@@ -85,7 +86,7 @@ impl<'a> Desk<'a> {
     }
 
     pub fn candidate(&self) -> Result<Option<Candidate>, AgentError> {
-        read_json(&self.folder.path().join(CANDIDATE))
+        self.read(CANDIDATE)
     }
 
     pub fn write_candidate(&self, candidate: &Candidate) -> Result<(), AgentError> {
@@ -108,7 +109,7 @@ impl<'a> Desk<'a> {
     }
 
     pub fn kept(&self) -> Result<Option<Kept>, AgentError> {
-        read_json(&self.folder.path().join(KEPT))
+        self.read(KEPT)
     }
 
     pub fn write_kept(&self, kept: &Kept) -> Result<(), AgentError> {
@@ -119,8 +120,13 @@ impl<'a> Desk<'a> {
         self.write(STATUS, status)
     }
 
-    fn write(&self, name: &str, value: &impl Serialize) -> Result<(), AgentError> {
+    pub(super) fn write(&self, name: &str, value: &impl Serialize) -> Result<(), AgentError> {
         write_json(self.disk, &self.folder, name, value)
+    }
+
+    /// One of its files, by name.
+    pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, AgentError> {
+        read_json(&self.folder.path().join(name))
     }
 
     fn remove(&self, name: &str) -> Result<(), AgentError> {

@@ -17,6 +17,20 @@ use crate::plan::Reload;
 
 /// Runs the command; `Ok` only if it ended in time with status 0.
 pub(crate) async fn run(reload: &Reload) -> Result<(), AgentError> {
+    run_told(reload, Telling::Said).await
+}
+
+/// What is told of a command's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// Its first words.
+    Said,
+    /// Nothing: it reads secrets, and may print them.
+    Nothing,
+}
+
+/// The same, and what it said is told or not.
+pub(crate) async fn run_told(reload: &Reload, telling: Telling) -> Result<(), AgentError> {
     let failed = |why: String| AgentError::Reload(format!("{}: {why}", reload.program));
     let mut child = Command::new(&reload.program)
         .args(&reload.args)
@@ -45,9 +59,9 @@ pub(crate) async fn run(reload: &Reload) -> Result<(), AgentError> {
     }
     match ended {
         Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => Err(failed(format!("{}{}", outcome(status), said.text()))),
+        Ok(Ok(status)) => Err(failed(format!("{}{}", outcome(status), said.text(telling)))),
         Ok(Err(e)) => Err(failed(format!("cannot be waited for: {e}"))),
-        Err(_) => Err(failed(format!("not done after {} s, killed{}", reload.timeout.as_secs(), said.text()))),
+        Err(_) => Err(failed(format!("not done after {} s, killed{}", reload.timeout.as_secs(), said.text(telling)))),
     }
 }
 
@@ -76,7 +90,10 @@ impl Said {
         })
     }
 
-    fn text(&self) -> String {
+    fn text(&self, telling: Telling) -> String {
+        if telling == Telling::Nothing {
+            return "; what it said is not kept, as it may hold values: run it by hand".to_owned();
+        }
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match bounded(&String::from_utf8_lossy(&kept), OUTPUT_BYTES_MAX) {
             text if text.is_empty() => text,

@@ -3,10 +3,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
+
+/// The user that a process runs as; `/proc` shows its folder as his.
+pub(crate) fn owner_of_process(pid: i32) -> io::Result<u32> {
+    Ok(std::fs::metadata(format!("/proc/{pid}"))?.uid())
+}
 
 /// Opens it.
 pub(crate) fn open_file(path: &Path) -> io::Result<File> {

@@ -111,11 +111,17 @@ impl Folder {
             return Err(io::Error::new(ErrorKind::PermissionDenied, says));
         }
         let (everybody, sticky) = (stat.st_mode & 0o002 != 0, stat.st_mode & 0o1000 != 0);
-        if everybody && !sticky && owner != Owner::Any {
+        if everybody && !sticky && owner != Owner::Any && !self.is_a_pods_volume() {
             let says = format!("{shown} may be written by everybody");
             return Err(io::Error::new(ErrorKind::PermissionDenied, says));
         }
         Ok(())
+    }
+
+    /// Whether it is the root of a mount, and we are not root: a pod's volume (an `emptyDir` has mode 0777), which its containers alone see.
+    /// Whoever is not root has nothing there that is not his.
+    fn is_a_pods_volume(&self) -> bool {
+        !geteuid().is_root() && self.is_mount(OsStr::new("."))
     }
 
     /// The name it was opened by, for people.

@@ -13,7 +13,7 @@ mod json;
 mod file;
 
 pub(crate) use change::{Disk, Op, RealDisk, parent};
-pub(crate) use file::open_file;
+pub(crate) use file::{open_file, owner_of_process};
 pub(crate) use folder::{Folder, Owner};
 pub(crate) use image::Image;
 pub(crate) use json::{read_json, write_json};

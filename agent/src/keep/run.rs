@@ -1,4 +1,4 @@
-//! Runs a plan: one lock, the agent's own certificate first, then one task per certificate.
+//! Runs a plan: one lock, the agent's own certificate first, then one task per certificate and per file of secrets.
 
 use std::fs::{File, TryLockError};
 use std::future::Future;
@@ -14,12 +14,14 @@ use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::keeper::Keeper;
+use super::secret::SecretKeeper;
 use super::wait::Wait;
+use super::wake::Waker;
 use crate::disk::{Disk, Folder, Owner, RealDisk, parent};
 use crate::error::AgentError;
-use crate::look::Status;
+use crate::look::{SecretStatus, Status};
 use crate::plan::{IDENTITY, Plan};
-use crate::source::{Answers, Reach, Windows};
+use crate::source::{Answers, Reach, Strongroom, Windows};
 
 /// How long to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +32,25 @@ pub enum RunMode {
     Forever,
 }
 
-/// Keeps every certificate of the plan, and returns how each stands at the end.
+/// How all stood at the end of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Each certificate, in the order of the plan.
+    pub certificates: Vec<Status>,
+    /// Each file of secrets, likewise.
+    pub secrets: Vec<SecretStatus>,
+}
+
+/// Keeps every certificate and every file of secrets of the plan, and returns how each stands at the end.
 ///
-/// A certificate that fails does not end the run: its failure is in its [`Status`]. When `shutdown` completes, what
-/// is being fetched is dropped, and what is being installed is finished.
+/// One that fails does not end the run: its failure is in its status. When `shutdown` completes, what is being fetched is dropped, and
+/// what is being installed is finished.
 pub async fn run(
     plan: Plan,
     world: World,
     mode: RunMode,
     shutdown: impl Future<Output = ()> + Send,
-) -> Result<Vec<Status>, AgentError> {
+) -> Result<Report, AgentError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let _lock = take(&*disk, &plan.state_dir)?;
     let reach = Arc::new(Reach {
@@ -58,19 +69,36 @@ pub async fn run(
         permits: Arc::clone(&permits),
         stop: stopped.clone(),
     });
-    let work = keep_all(keepers.collect(), mode);
+    let (waker, sleeper) = Waker::new();
+    let secrets = plan.secrets.into_iter().map(Arc::new).map(|plan| SecretKeeper {
+        room: Strongroom { world: reach.world.clone(), plan: Arc::clone(&plan) },
+        plan,
+        reach: Arc::clone(&reach),
+        permits: Arc::clone(&permits),
+        stop: stopped.clone(),
+        sleeper: sleeper.clone(),
+        known: None,
+    });
+    let work = keep_all(keepers.collect(), secrets.collect(), mode);
+    // Who is asked to end wakes nobody any more.
+    let ending = async {
+        tokio::select! {
+            () = shutdown => {}
+            () = waker.listen() => {}
+        }
+    };
     tokio::pin!(work);
     tokio::select! {
-        statuses = &mut work => Ok(statuses),
-        () = shutdown => {
+        report = &mut work => Ok(report),
+        () = ending => {
             stop.send_replace(true);
             Ok(work.await)
         }
     }
 }
 
-async fn keep_all(keepers: Vec<Keeper>, mode: RunMode) -> Vec<Status> {
-    let mut tasks = JoinSet::new();
+async fn keep_all(keepers: Vec<Keeper>, secrets: Vec<SecretKeeper>, mode: RunMode) -> Report {
+    let (mut tasks, mut others) = (JoinSet::new(), JoinSet::new());
     for (index, keeper) in keepers.into_iter().enumerate() {
         // The others show it to the server, so it comes first.
         let known = match keeper.plan.name == IDENTITY {
@@ -79,6 +107,14 @@ async fn keep_all(keepers: Vec<Keeper>, mode: RunMode) -> Vec<Status> {
         };
         tasks.spawn(async move { (index, keep_one(keeper, known, mode).await) });
     }
+    for (index, keeper) in secrets.into_iter().enumerate() {
+        others.spawn(async move { (index, keep_secret(keeper, mode).await) });
+    }
+    Report { certificates: all(tasks).await, secrets: all(others).await }
+}
+
+/// What all of them came to, in their order.
+async fn all<T: 'static>(mut tasks: JoinSet<(usize, T)>) -> Vec<T> {
     let mut statuses = Vec::new();
     while let Some(ended) = tasks.join_next().await {
         match ended {
@@ -89,6 +125,16 @@ async fn keep_all(keepers: Vec<Keeper>, mode: RunMode) -> Vec<Status> {
     }
     statuses.sort_by_key(|(index, _)| *index);
     statuses.into_iter().map(|(_, status)| status).collect()
+}
+
+async fn keep_secret(mut keeper: SecretKeeper, mode: RunMode) -> SecretStatus {
+    let (mut status, mut pause) = keeper.pass().await;
+    if mode == RunMode::Forever {
+        while keeper.wait(pause).await {
+            (status, pause) = keeper.pass().await;
+        }
+    }
+    status
 }
 
 async fn keep_one(keeper: Keeper, known: Option<Status>, mode: RunMode) -> Status {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use policy::Name;
 use rustls::pki_types::ServerName;
 
+use super::command::Reload;
 use super::origin::Source;
 use super::schedule::Cadence;
+use super::secret::SecretFile;
 use crate::credential::KeyKind;
 
 /// A checked plan.
@@ -17,6 +19,8 @@ pub struct Plan {
     pub(crate) state_dir: PathBuf,
     /// The agent's own certificate first, where the plan has one.
     pub(crate) certificates: Vec<Certificate>,
+    /// The files that are made of secrets.
+    pub(crate) secrets: Vec<SecretFile>,
 }
 
 /// One certificate to keep.
@@ -56,14 +60,6 @@ impl Files {
         std::iter::once(self.key.as_path())
             .chain([&self.cert, &self.chain, &self.fullchain].into_iter().filter_map(|p| p.as_deref()))
     }
-}
-
-/// The command that makes the service read its files again.
-#[derive(Debug, Clone)]
-pub(crate) struct Reload {
-    pub program: String,
-    pub args: Vec<String>,
-    pub timeout: Duration,
 }
 
 /// Where the new certificate must be seen after the reload.

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
 use policy::Name;
 use rustls::pki_types::ServerName;
 
-use super::certificate::{Certificate, Check, Files, IDENTITY, Plan, Reload};
-use super::origin::{Chancery, ClientFiles, Source};
+use super::certificate::{Certificate, Check, Files, IDENTITY, Plan};
+use super::origin::{Chancery, ClientFiles, Server, Source};
+use super::parts::{command, id, is_name, timeout};
 use super::place::Place;
 use super::raw::{RawCertificate, RawCheck, RawFiles, RawIdentity, RawPlan};
 use super::schedule::Cadence;
+use super::secret::SecretFile;
+use super::secrets::secrets;
 use super::sources::{home, owner, source, url, validity};
 use super::users::{group_id, user_id};
 use crate::credential::KeyKind;
@@ -26,8 +28,8 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Plan, PlanError> {
     let raw: RawPlan = toml::from_str(text).map_err(|e| root.syntax(text, &e))?;
     let at = |key: &str| root.at(key);
 
-    if raw.certificate.is_empty() && raw.identity.is_none() {
-        return Err(at("certificate").refuse("the plan keeps nothing", "[[certificate]]"));
+    if raw.certificate.is_empty() && raw.identity.is_none() && raw.secret.is_empty() {
+        return Err(at("certificate").refuse("the plan keeps nothing", "[[certificate]] or [[secret]]"));
     }
     if raw.certificate.len() > CERTIFICATES_MAX {
         return Err(at("certificate").refuse(
@@ -42,9 +44,10 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Plan, PlanError> {
         let place = at(&format!("certificate[{index}]"));
         certificates.push(certificate(&place, raw, identity.as_ref())?);
     }
+    let secrets = secrets(&root, (raw.secrets, raw.secret), identity.as_ref(), &state_dir)?;
     certificates.splice(0..0, identity);
-    distinct(&root, &certificates)?;
-    Ok(Plan { state_dir, certificates })
+    distinct(&root, &certificates, &secrets)?;
+    Ok(Plan { state_dir, certificates, secrets })
 }
 
 /// The agent's own certificate: kept like any other, in the state folder, proven by itself once it is there.
@@ -55,13 +58,15 @@ fn identity(at: &Place<'_>, raw: RawIdentity, state_dir: &Path) -> Result<Certif
         name: IDENTITY.to_owned(),
         names: names(&at.at("names"), &raw.names)?,
         source: Source::Chancery(Chancery {
-            url: url(&at.at("url"), &raw.url)?.trim_end_matches('/').to_owned(),
-            ca_file: at.path(&raw.ca_file),
+            server: Server {
+                url: url(&at.at("url"), &raw.url)?.trim_end_matches('/').to_owned(),
+                ca_file: at.path(&raw.ca_file),
+                client: Some(client.clone()),
+                token_file: Some(at.path(&raw.token_file)),
+            },
             owner: owner(&at.at("owner"), &raw.owner)?,
             profile: raw.profile.unwrap_or_else(|| "tls-client".to_owned()),
             validity_secs: validity(&at.at("validity_secs"), raw.validity_secs)?,
-            client: Some(client.clone()),
-            token_file: Some(at.path(&raw.token_file)),
         }),
         files: Files {
             key: client.key,
@@ -81,12 +86,8 @@ fn identity(at: &Place<'_>, raw: RawIdentity, state_dir: &Path) -> Result<Certif
 }
 
 fn certificate(at: &Place<'_>, raw: RawCertificate, identity: Option<&Certificate>) -> Result<Certificate, PlanError> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
-    let fits = raw.name.len() <= 63
-        && raw.name.chars().all(plain)
-        && raw.name.starts_with(|c: char| c.is_ascii_alphanumeric());
     // The name is a folder's name in state_dir.
-    if !fits || RESERVED.contains(&raw.name.as_str()) {
+    if !is_name(&raw.name) {
         return Err(at.at("name").refuse(
             format!("{:?} is not 1-63 of a-z 0-9 . _ - or is taken", bounded(&raw.name, 80)),
             "name = \"web\"",
@@ -107,7 +108,7 @@ fn certificate(at: &Place<'_>, raw: RawCertificate, identity: Option<&Certificat
         files: files(&at.at("files"), raw.files)?,
         key: key_kind(&at.at("key"), raw.key.as_deref())?,
         reuse_key: raw.reuse_key.unwrap_or(false),
-        reload: reload(at, raw.reload, raw.reload_timeout_secs)?,
+        reload: command(at, "reload", raw.reload, ("reload_timeout_secs", raw.reload_timeout_secs))?,
         check: raw.check.map(|c| check(&at.at("check"), c)).transpose()?,
         cadence: cadence(at, raw.renew_at, raw.jitter)?,
     })
@@ -177,36 +178,12 @@ fn mode(at: &Place<'_>, text: &str) -> Result<u32, PlanError> {
     Ok(mode)
 }
 
-fn id(at: &Place<'_>, name: Option<&str>, look_up: fn(&str) -> Option<u32>) -> Result<Option<u32>, PlanError> {
-    let Some(name) = name else { return Ok(None) };
-    look_up(name).map(Some).ok_or_else(|| {
-        at.refuse(
-            format!("{:?} is not known on this host", bounded(name, 80)),
-            &format!("{} = \"www-data\", or its number", at.last()),
-        )
-    })
-}
-
 fn key_kind(at: &Place<'_>, text: Option<&str>) -> Result<KeyKind, PlanError> {
     let Some(text) = text else {
         return Ok(KeyKind::P256);
     };
     KeyKind::parse(text)
         .ok_or_else(|| at.refuse(format!("{:?} is not p256, p384 or ed25519", bounded(text, 80)), "key = \"p256\""))
-}
-
-fn reload(at: &Place<'_>, argv: Option<Vec<String>>, timeout_secs: Option<u64>) -> Result<Option<Reload>, PlanError> {
-    let Some(argv) = argv else { return Ok(None) };
-    let mut words = argv.into_iter();
-    let program = words
-        .next()
-        .filter(|p| !p.is_empty())
-        .ok_or_else(|| at.at("reload").refuse("no program", "reload = [\"systemctl\", \"reload\", \"nginx\"]"))?;
-    Ok(Some(Reload {
-        program,
-        args: words.collect(),
-        timeout: timeout(&at.at("reload_timeout_secs"), timeout_secs.unwrap_or(60))?,
-    }))
 }
 
 fn check(at: &Place<'_>, raw: RawCheck) -> Result<Check, PlanError> {
@@ -231,22 +208,14 @@ fn check(at: &Place<'_>, raw: RawCheck) -> Result<Check, PlanError> {
     })
 }
 
-fn timeout(at: &Place<'_>, secs: u64) -> Result<Duration, PlanError> {
-    if secs == 0 || secs > TIMEOUT_SECS_MAX {
-        let example = format!("{} = 30", at.last());
-        return Err(at.refuse(format!("{secs} is not between 1 and {TIMEOUT_SECS_MAX}"), &example));
-    }
-    Ok(Duration::from_secs(secs))
-}
-
 fn cadence(at: &Place<'_>, renew_at: Option<f64>, jitter: Option<f64>) -> Result<Cadence, PlanError> {
     let standard = Cadence::default();
     Cadence::new(renew_at.unwrap_or(standard.renew_at), jitter.unwrap_or(standard.jitter))
         .map_err(|why| at.at("renew_at").refuse(why, "renew_at = 0.66"))
 }
 
-/// No two certificates may share a name or a file: each is kept by itself.
-fn distinct(root: &Place<'_>, certificates: &[Certificate]) -> Result<(), PlanError> {
+/// No two certificates or secrets may share a name or a file: each is kept by itself.
+fn distinct(root: &Place<'_>, certificates: &[Certificate], secrets: &[SecretFile]) -> Result<(), PlanError> {
     let mut names = BTreeSet::new();
     let mut paths = BTreeSet::new();
     for certificate in certificates {
@@ -259,6 +228,16 @@ fn distinct(root: &Place<'_>, certificates: &[Certificate]) -> Result<(), PlanEr
             return Err(root.at(&format!("certificate {:?}.files", certificate.name)).refuse(why, "a path of its own"));
         }
     }
+    for secret in secrets {
+        if !names.insert(&secret.name) {
+            let why = format!("{:?} stands there twice", secret.name);
+            return Err(root.at("secret.name").refuse(why, "name = \"shop-db\""));
+        }
+        if !paths.insert(secret.file.path.clone()) {
+            let why = format!("{} is written twice", secret.file.path.display());
+            return Err(root.at(&format!("secret {:?}.file", secret.name)).refuse(why, "a path of its own"));
+        }
+    }
     Ok(())
 }
 
@@ -266,7 +245,3 @@ fn distinct(root: &Place<'_>, certificates: &[Certificate]) -> Result<(), PlanEr
 const PLAN_BYTES_MAX: usize = 1 << 20;
 /// Most certificates on one host: each is a task, and a host with more wants a second agent.
 const CERTIFICATES_MAX: usize = 256;
-/// Longest a reload or a check may take: a certificate is kept by one task, which waits.
-const TIMEOUT_SECS_MAX: u64 = 600;
-/// Names that are taken in the state folder.
-const RESERVED: [&str; 3] = [IDENTITY, "acme", "lock"];

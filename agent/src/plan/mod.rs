@@ -1,4 +1,4 @@
-//! The plan: which certificates this host keeps, where they come from, where they go, and when they are due.
+//! The plan: which certificates and secrets this host keeps, where they come from, where they go, and when they are due.
 //!
 //! TOML -> raw structs that refuse unknown keys -> check -> immutable values. A plan that cannot be used is
 //! refused as a whole, with file, key, reason and the line to write instead; nothing is ever half-applied.
@@ -8,6 +8,10 @@ mod schedule;
 
 mod origin;
 
+mod command;
+
+mod secret;
+
 mod certificate;
 
 mod wish;
@@ -16,7 +20,11 @@ mod place;
 mod raw;
 mod users;
 
+mod parts;
+
 mod sources;
+
+mod secrets;
 
 mod check;
 
@@ -24,9 +32,11 @@ mod load;
 
 pub use certificate::Plan;
 
-pub(crate) use certificate::{Certificate, Check, Files, IDENTITY, Reload};
-pub(crate) use origin::{Acme, Chancery, ClientFiles, ExternalAccount, Http01, Source};
+pub(crate) use certificate::{Certificate, Check, Files, IDENTITY};
+pub(crate) use command::Reload;
+pub(crate) use origin::{Acme, Chancery, ClientFiles, ExternalAccount, Http01, Server, Source};
 pub(crate) use schedule::retry_at;
+pub(crate) use secret::{AtEnd, NEW_FILE, OnChange, SecretFile, Signal};
 pub(crate) use wish::Wish;
 
 #[cfg(test)]

@@ -10,17 +10,23 @@ pub(crate) enum Source {
     Acme(Acme),
 }
 
-/// A Chancery server and how to prove who asks.
+/// A Chancery server, and what is asked of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Chancery {
-    pub url: String,
-    pub ca_file: PathBuf,
+    pub server: Server,
     pub owner: String,
     pub profile: String,
     pub validity_secs: Option<u64>,
+}
+
+/// A Chancery server, and how to prove who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    pub url: String,
+    pub ca_file: PathBuf,
     /// First choice: the client certificate and its key.
     pub client: Option<ClientFiles>,
-    /// Second choice, for the first enrolment.
+    /// Second choice: until there is a certificate.
     pub token_file: Option<PathBuf>,
 }
 

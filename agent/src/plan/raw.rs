@@ -12,6 +12,70 @@ pub(super) struct RawPlan {
     pub identity: Option<RawIdentity>,
     #[serde(default)]
     pub certificate: Vec<RawCertificate>,
+    pub secrets: Option<RawSecrets>,
+    #[serde(default)]
+    pub secret: Vec<RawSecret>,
+}
+
+/// `[secrets]`: what all files of secrets have in common. Whom to ask, where that is not the identity's server.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSecrets {
+    pub url: Option<String>,
+    pub ca_file: Option<PathBuf>,
+    pub token_file: Option<PathBuf>,
+    pub client_cert: Option<PathBuf>,
+    pub client_key: Option<PathBuf>,
+    pub environment: Option<String>,
+    pub poll_secs: Option<u64>,
+    pub max_age_secs: Option<u64>,
+    pub cache: Option<PathBuf>,
+    pub cache_keys: Option<PathBuf>,
+}
+
+/// One `[[secret]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSecret {
+    pub name: String,
+    pub template: Option<PathBuf>,
+    pub text: Option<String>,
+    pub reference: Option<String>,
+    pub file: RawSecretFile,
+    pub check: Option<Vec<String>>,
+    pub check_timeout_secs: Option<u64>,
+    pub reload: Option<Vec<String>>,
+    pub reload_timeout_secs: Option<u64>,
+    pub signal: Option<RawSignal>,
+    pub at_end: Option<String>,
+}
+
+/// `file = { ... }`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSecretFile {
+    pub path: PathBuf,
+    pub mode: Option<String>,
+    pub owner: Option<String>,
+    pub group: Option<String>,
+    pub on_disk: Option<bool>,
+}
+
+/// `signal = { ... }`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSignal {
+    pub name: String,
+    pub pid_file: PathBuf,
+}
+
+/// A server, and what proves who asks: no table of its own, but a part of several.
+pub(super) struct RawServer {
+    pub url: Option<String>,
+    pub ca_file: Option<PathBuf>,
+    pub token_file: Option<PathBuf>,
+    pub client_cert: Option<PathBuf>,
+    pub client_key: Option<PathBuf>,
 }
 
 /// `[identity]`: the agent's own client certificate.

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use policy::Owner;
 
 use super::certificate::Certificate;
-use super::origin::{Acme, Chancery, ClientFiles, ExternalAccount, Http01, Source};
+use super::origin::{Acme, Chancery, ClientFiles, ExternalAccount, Http01, Server, Source};
 use super::place::Place;
-use super::raw::{RawAcme, RawChancery, RawExternalAccount, RawHttp01, RawSource};
+use super::raw::{RawAcme, RawChancery, RawExternalAccount, RawHttp01, RawServer, RawSource};
 use crate::error::{PlanError, bounded};
 
 /// Where the agent's own certificate comes from.
@@ -27,6 +27,26 @@ pub(super) fn source(at: &Place<'_>, raw: RawSource, home: Option<&Chancery>) ->
 }
 
 fn chancery(at: &Place<'_>, raw: RawChancery, home: Option<&Chancery>) -> Result<Chancery, PlanError> {
+    let RawChancery { url, ca_file, owner: raw_owner, token_file, client_cert, client_key, profile, validity_secs } =
+        raw;
+    let asked = RawServer { url, ca_file, token_file, client_cert, client_key };
+    let server = server(at, asked, home.map(|home| &home.server))?;
+    // Whoever asks another server says for whom.
+    let home = home.filter(|home| home.server.url == server.url);
+    Ok(Chancery {
+        server,
+        owner: match (raw_owner, home) {
+            (Some(text), _) => owner(&at.at("owner"), &text)?,
+            (None, Some(home)) => home.owner.clone(),
+            (None, None) => return Err(at.at("owner").refuse("missing", "owner = \"web\"")),
+        },
+        profile: profile.unwrap_or_else(|| "tls-server".to_owned()),
+        validity_secs: validity(&at.at("validity_secs"), validity_secs)?,
+    })
+}
+
+/// A server; what is left out comes from `home`.
+pub(super) fn server(at: &Place<'_>, raw: RawServer, home: Option<&Server>) -> Result<Server, PlanError> {
     let missing = |key: &str, why: &str, write: &str| at.at(key).refuse(why, write);
     let address = match &raw.url {
         Some(text) => url(&at.at("url"), text)?.trim_end_matches('/').to_owned(),
@@ -52,17 +72,10 @@ fn chancery(at: &Place<'_>, raw: RawChancery, home: Option<&Chancery>) -> Result
         return Err(missing("token_file", "nothing proves to this server who asks", example));
     }
     let ca_file = raw.ca_file.map(|p| at.path(&p)).or_else(|| home.map(|h| h.ca_file.clone()));
-    let known_owner = home.map(|h| h.owner.clone());
-    Ok(Chancery {
+    Ok(Server {
         url: address,
         ca_file: ca_file
             .ok_or_else(|| missing("ca_file", "the server's roots are missing", "ca_file = \"roots.pem\""))?,
-        owner: match raw.owner {
-            Some(text) => owner(&at.at("owner"), &text)?,
-            None => known_owner.ok_or_else(|| missing("owner", "missing", "owner = \"web\""))?,
-        },
-        profile: raw.profile.unwrap_or_else(|| "tls-server".to_owned()),
-        validity_secs: validity(&at.at("validity_secs"), raw.validity_secs)?,
         client,
         token_file: raw.token_file.map(|p| at.path(&p)),
     })

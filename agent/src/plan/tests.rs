@@ -29,6 +29,8 @@ fn the_example_shows_a_plan_that_is_taken() {
     let plan = parse(text).unwrap();
     let names: Vec<_> = plan.certificates.iter().map(|certificate| certificate.name.as_str()).collect();
     assert_eq!(names, ["identity", "web", "partner", "public", "shop"]);
+    let names: Vec<_> = plan.secrets.iter().map(|secret| (secret.name.as_str(), secret.references.len())).collect();
+    assert_eq!(names, [("shop-db", 1), ("api-key", 1)]);
 }
 
 #[test]
@@ -46,15 +48,15 @@ fn a_source_without_url_takes_url_roots_owner_and_proof_from_the_identity() {
         panic!("five certificates");
     };
     let chancery = |c: &Certificate| match &c.source {
-        Source::Chancery(source) => source.clone(),
+        Source::Chancery(source) => (source.server.clone(), source.owner.clone()),
         Source::Acme(_) => panic!("{} is from Chancery", c.name),
     };
     let (identity, web, partner) = (chancery(identity), chancery(web), chancery(partner));
-    assert_eq!((&web.url, &web.ca_file, &web.owner), (&identity.url, &identity.ca_file, &identity.owner));
-    assert_eq!(web.client.unwrap().cert, identity.client.unwrap().cert);
-    assert!(web.token_file.is_none());
+    assert_eq!((&web.0.url, &web.0.ca_file, &web.1), (&identity.0.url, &identity.0.ca_file, &identity.1));
+    assert_eq!(web.0.client.unwrap().cert, identity.0.client.unwrap().cert);
+    assert!(web.0.token_file.is_none());
     // Never shown to another server.
-    assert_eq!(partner.client.unwrap().cert, Path::new("/etc/chancery/partner.pem"));
+    assert_eq!(partner.0.client.unwrap().cert, Path::new("/etc/chancery/partner.pem"));
 }
 
 #[test]
@@ -195,4 +197,77 @@ proptest::proptest! {
         let (head, tail) = GOOD.split_at(at);
         let _ = parse(&format!("{head}{junk}{tail}"));
     }
+}
+
+/// A plan with one file of secrets, and the places to spoil.
+const SECRETS: &str = r#"
+state_dir = "state"
+[secrets]
+url = "https://ca:8443"
+ca_file = "roots.pem"
+token_file = "token"
+poll_secs = 5
+[[secret]]
+name = "db"
+text = "P={{ chy://prod/db#password }}"
+file = { path = "/run/app/db.env", mode = "0440" }
+check = ["true", "{}"]
+reload = ["true"]
+"#;
+
+#[test]
+fn each_mistake_in_a_file_of_secrets_names_its_key_and_the_line_to_write() {
+    let plan = parse(SECRETS).unwrap();
+    let secret = &plan.secrets[0];
+    assert_eq!((secret.poll.as_secs(), secret.max_age_secs, secret.file.mode), (5, 3_600, 0o440));
+    assert_eq!((secret.at_end, secret.file.on_disk), (AtEnd::Remove, false));
+    let many: String = (0..=delivery::exchange::BATCH).map(|n| format!("{{{{ chy://a#f{n} }}}}")).collect();
+    let twice = SECRETS.replace("state_dir = \"state\"", "");
+    let (_, second) = twice.split_once("[[secret]]").unwrap();
+    for (good, bad, key, write) in [
+        ("name = \"db\"", "name = \"cache\"".to_owned(), "secret[0].name", "name ="),
+        ("{{ chy://prod/db#password }}", "nothing".to_owned(), "secret[0]", "chy://"),
+        ("{{ chy://prod/db#password }}", many, "secret[0]", "chy://"),
+        ("{{ chy://prod/db#password }}", "{{ chy://prod/db# }}".to_owned(), "secret[0]", "PATH#FIELD@LABEL"),
+        ("chy://prod/db", "chy://{env}/db".to_owned(), "secret[0]", "environment ="),
+        ("text =", "reference = \"chy://a\"\ntext =".to_owned(), "secret[0]", "reference ="),
+        ("text =", "# text =".to_owned(), "secret[0]", "reference ="),
+        ("text =", "template = \"/nonexistent\" #".to_owned(), "secret[0].template", "template ="),
+        ("0440", "0444".to_owned(), "secret[0].file.mode", "0440"),
+        ("0440", "0040".to_owned(), "secret[0].file.mode", "0440"),
+        ("/run/app/db.env", "..".to_owned(), "secret[0].file.path", "path ="),
+        (", mode", ", owner = \"no-such-user-here\", mode".to_owned(), "secret[0].file.owner", "owner ="),
+        ("\"{}\"", "\"x\"".to_owned(), "secret[0].check", "check ="),
+        ("reload = [\"true\"]", "reload = []".to_owned(), "secret[0].reload", "reload ="),
+        (
+            "reload = [\"true\"]",
+            "signal = { name = \"KILL\", pid_file = \"p\" }".to_owned(),
+            "secret[0].signal.name",
+            "name = \"HUP\"",
+        ),
+        (
+            "reload =",
+            "signal = { name = \"HUP\", pid_file = \"p\" }\nreload =".to_owned(),
+            "secret[0].signal",
+            "signal =",
+        ),
+        ("reload =", "at_end = \"burn\"\nreload =".to_owned(), "secret[0].at_end", "remove"),
+        ("poll_secs = 5", "poll_secs = 0".to_owned(), "secrets.poll_secs", "poll_secs ="),
+        ("poll_secs = 5", "max_age_secs = 99999999".to_owned(), "secrets.max_age_secs", "max_age_secs ="),
+        ("token_file = \"token\"", String::new(), "secrets.token_file", "token_file ="),
+        ("reload = [\"true\"]", format!("[[secret]]{second}"), "secret.name", "name ="),
+        (
+            "reload = [\"true\"]",
+            format!("[[secret]]{}", second.replace("name = \"db\"", "name = \"two\"")),
+            "secret \"two\".file",
+            "path",
+        ),
+    ] {
+        assert!(SECRETS.contains(good), "{good}");
+        let error = parse(&SECRETS.replace(good, &bad)).expect_err(&bad);
+        assert_eq!(error.key, key, "{bad}: {error}");
+        assert!(error.write.contains(write), "{bad}: {error}");
+    }
+    let alone = SECRETS.split("[[secret]]").next().unwrap();
+    assert!(parse(&format!("{alone}[identity]\nurl = \"https://ca:8443\"\nca_file = \"r\"\ntoken_file = \"t\"\nowner = \"web\"\nnames = [\"a.example\"]\n")).is_err());
 }

@@ -26,7 +26,7 @@ impl Certificate {
     /// What this plan asks for.
     pub fn wish(&self) -> Wish {
         let (from, profile, owner, validity_secs) = match &self.source {
-            Source::Chancery(s) => (&s.url, Some(s.profile.clone()), Some(s.owner.clone()), s.validity_secs),
+            Source::Chancery(s) => (&s.server.url, Some(s.profile.clone()), Some(s.owner.clone()), s.validity_secs),
             Source::Acme(s) => (&s.directory, s.profile.clone(), None, None),
         };
         let names = self.names.iter().cloned().collect();

@@ -342,7 +342,7 @@ async fn send(
         .send()
         .await
         .map_err(|e| unreachable(who, &e.without_url()))?;
-    let answer = read_answer(who, response).await?;
+    let answer = read_answer(who, response, ANSWER_BYTES_MAX).await?;
     if matches!(answer.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return Err(AgentError::Busy {
             who: who.to_owned(),
@@ -362,7 +362,7 @@ async fn send(
         let why = format!("it answered {}, and not as ACME does: perhaps a proxy before it", answer.status);
         return Err(AgentError::Unreachable { who: who.to_owned(), why });
     }
-    let mut response = http::Response::new(Full::new(Bytes::from(answer.body)));
+    let mut response = http::Response::new(Full::new(Bytes::copy_from_slice(&answer.body)));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     Ok(BytesResponse::from(response))
@@ -377,6 +377,8 @@ const ACCOUNTS: &str = "acme";
 /// A server is asked for renewal information no more often than this, whatever it says, and once a day at least (RFC 9773 section 4.3.1).
 const ASK_SECS_MIN: i64 = 60;
 const ASK_SECS_MAX: i64 = 86_400;
+/// An order, an account or a chain is some KiB.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 const NONCE_PAUSE: Duration = Duration::from_millis(200);
 /// How an order is watched: a server that validates over the Internet takes seconds; one that needs more says so.
 const POLL: RetryPolicy =

@@ -13,10 +13,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use policy::{Secret, Timestamp, World};
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
+use rustix::process::geteuid;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
+use zeroize::Zeroizing;
 
 use crate::disk::open_file;
 use crate::error::{AgentError, bounded};
@@ -31,7 +33,8 @@ pub(crate) struct Identity {
 pub(crate) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    pub body: Vec<u8>,
+    /// Wiped when it goes: it may hold values of secrets.
+    pub body: Zeroizing<Vec<u8>>,
 }
 
 /// The World's clock, for whoever judges a certificate's time.
@@ -97,8 +100,9 @@ pub(crate) fn read_secret(path: &Path) -> Result<Secret<String>, AgentError> {
     let failed = |e| AgentError::disk(path, "the file cannot be read", e);
     let mut file = open_file(path).map_err(failed)?;
     // Asked of the open file, so that what was checked is what is read.
-    let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    let found = file.metadata().map_err(failed)?;
+    let mode = found.mode() & 0o7777;
+    if mode & 0o077 != 0 && !is_given_to_our_group(found.uid(), mode, geteuid().as_raw()) {
         return Err(AgentError::Exposed { path: path.to_owned(), mode, want: "600" });
     }
     let mut text = String::new();
@@ -106,26 +110,49 @@ pub(crate) fn read_secret(path: &Path) -> Result<Secret<String>, AgentError> {
     Ok(Secret::new(text))
 }
 
+/// Whether root gave a file to a group that may read it and no more, and we, who are not root, read it by that: so are the files of a Secret
+/// in a pod without root (`fsGroup`). Who else is in that group is root's decision, as the file is.
+fn is_given_to_our_group(owner: u32, mode: u32, own: u32) -> bool {
+    owner == 0 && own != 0 && mode & 0o037 == 0
+}
+
 /// Reads an answer to its end, or to the bound.
-pub(crate) async fn read_answer(who: &str, mut response: Response) -> Result<Answer, AgentError> {
+pub(crate) async fn read_answer(who: &str, mut response: Response, bytes_max: usize) -> Result<Answer, AgentError> {
     let status = response.status();
     let headers = response.headers().clone();
-    let mut body = Vec::new();
+    // Room for all of it at once: a vector that grows leaves copies of what it held.
+    let said = response.content_length().and_then(|bytes| usize::try_from(bytes).ok());
+    let mut body = Zeroizing::new(Vec::with_capacity(said.unwrap_or_default().min(bytes_max)));
     while let Some(chunk) = response.chunk().await.map_err(|e| unreachable(who, &e))? {
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(AgentError::Unreachable {
-                who: who.to_owned(),
-                why: "the answer is larger than 1 MiB".to_owned(),
-            });
+        if body.len() + chunk.len() > bytes_max {
+            let why = format!("the answer is larger than {} KiB", bytes_max >> 10);
+            return Err(AgentError::Unreachable { who: who.to_owned(), why });
         }
         body.extend_from_slice(&chunk);
     }
     Ok(Answer { status, headers, body })
 }
 
-/// No answer.
-pub(crate) fn unreachable(who: &str, error: &dyn Error) -> AgentError {
-    AgentError::Unreachable { who: who.to_owned(), why: bounded(&causes(error), 600) }
+/// No answer, or none of the server: TLS says which.
+pub(crate) fn unreachable(who: &str, error: &(dyn Error + 'static)) -> AgentError {
+    let (who, why) = (who.to_owned(), bounded(&causes(error), 600));
+    match is_of_tls(error) {
+        true => AgentError::Distrusted { who, why },
+        false => AgentError::Unreachable { who, why },
+    }
+}
+
+/// Whether an error of TLS is below it, which errors of I/O do not show as their source.
+fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if error.is::<rustls::Error>() || inner.is_some_and(|inner| is_of_tls(inner)) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// How many seconds from `now` the server asks to wait (RFC 9110 section 10.2.3): a number, or a date.
@@ -155,8 +182,6 @@ fn causes(error: &dyn Error) -> String {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Signing with a busy HSM behind a bounded queue takes seconds, not half a minute.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// A chain of ten certificates in PEM is below 50 KiB.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// A bundle of many roots is a few hundred KiB.
 const PEM_BYTES_MAX: u64 = 4 << 20;
 /// Tokens and keys are below 10 KiB.
@@ -181,6 +206,22 @@ mod tests {
                     assert!(!fine && text.contains("chmod 600") && !text.contains("canary"), "{text}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_file_that_root_gave_to_our_group_alone_is_taken_by_whoever_is_not_root() {
+        for (owner, mode, own, taken) in [
+            (0, 0o440, 1000, true),
+            (0, 0o640, 1000, true),
+            (0, 0o440, 0, false),
+            (1000, 0o440, 1000, false),
+            (1001, 0o440, 1000, false),
+            (0, 0o460, 1000, false),
+            (0, 0o450, 1000, false),
+            (0, 0o444, 1000, false),
+        ] {
+            assert_eq!(is_given_to_our_group(owner, mode, own), taken, "{owner} {mode:o} {own}");
         }
     }
 

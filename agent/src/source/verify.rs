@@ -47,7 +47,7 @@ fn path_to_roots(
     chain: &[CertificateDer<'static>],
     at: Timestamp,
 ) -> Result<(), AgentError> {
-    let roots = read_roots(&source.ca_file)?;
+    let roots = read_roots(&source.server.ca_file)?;
     let anchors: Vec<TrustAnchor<'_>> =
         roots.iter().filter_map(|der| webpki::anchor_from_trusted_cert(der).ok()).collect();
     let Some((leaf, intermediates)) = chain.split_first() else {

@@ -79,7 +79,7 @@ impl Host {
 
     /// One run over the plan.
     pub async fn once(&self, plan: &str) -> Vec<Status> {
-        run(self.plan(plan), self.world.clone(), RunMode::Once, std::future::pending()).await.unwrap()
+        run(self.plan(plan), self.world.clone(), RunMode::Once, std::future::pending()).await.unwrap().certificates
     }
 
     /// One run over a plan with one certificate.

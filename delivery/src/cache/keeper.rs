@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use ring::digest::{SHA256, digest};
+use ring::digest::{Context, SHA256, digest};
 use rustix::process::geteuid;
 use rustix::rand::{GetRandomFlags, getrandom};
 use secrets::Reference;
@@ -247,6 +247,16 @@ impl Cache {
     fn journal_name(&self) -> String {
         format!("{}.reads", self.file)
     }
+}
+
+/// A digest of the credential by which a caller asks: another caller has another, and nobody has it without the credential.
+pub fn identity<'a>(credential: impl IntoIterator<Item = &'a [u8]>) -> Zeroizing<[u8; 32]> {
+    let mut of = Context::new(&SHA256);
+    of.update(b"chancery caller 1\n");
+    credential.into_iter().for_each(|part| of.update(part));
+    let mut identity = Zeroizing::new([0; 32]);
+    identity.iter_mut().zip(of.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    identity
 }
 
 fn key_name(id: &[u8; ID_BYTES]) -> String {

@@ -22,6 +22,6 @@ mod keeper;
 
 pub use error::CacheError;
 pub use journal::KeptRead;
-pub use keeper::{Cache, Fresh, Taken};
+pub use keeper::{Cache, Fresh, Taken, identity};
 pub use moment::Moment;
 pub use shelf::{ENTRIES_MAX, VALUES_BYTES_MAX};

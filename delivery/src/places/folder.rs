@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -93,9 +93,13 @@ pub fn memory_folder(disk: DiskRule, runtime: Option<&OsStr>) -> Result<(OwnedFd
 pub fn in_memory(path: &Path) -> Option<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = openat(CWD, path, flags, Mode::empty()).ok()?;
-    let kind = fstatfs(&opened).ok()?.f_type;
     let is_writable = rustix::fs::access(path, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok();
-    ([TMPFS, RAMFS].contains(&kind) && is_writable).then_some(opened)
+    (is_in_memory(&opened) && is_writable).then_some(opened)
+}
+
+/// Whether an open folder lies in memory alone, as far as the system says.
+pub fn is_in_memory(folder: impl AsFd) -> bool {
+    fstatfs(folder).is_ok_and(|found| [TMPFS, RAMFS].contains(&found.f_type))
 }
 
 /// Removes what killed processes of this user left. What cannot be removed stays, and is nobody's reason to stop.

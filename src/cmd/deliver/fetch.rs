@@ -1,12 +1,10 @@
 //! The values that references stand for, asked of the server many at a time: all of them, or a failure that names each that is missing.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashSet, VecDeque};
 
-use delivery::Values;
+use delivery::exchange::{Absent, Fetched, NoAnswer, VALUES, asking};
 use secrets::Reference;
-use serde_json::json;
 
-use super::hidden::{Answer, Answers};
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
 
@@ -14,21 +12,6 @@ use crate::failure::{Exit, Failure};
 const BATCH: usize = store::ACCESSED_MAX;
 /// So many different ones one command asks for: 16 requests.
 const REFERENCES_MAX: usize = 1024;
-
-/// What was fetched.
-#[derive(Default)]
-pub struct Fetched {
-    /// The values.
-    pub values: Values,
-    /// Which version each of them is of.
-    pub versions: HashMap<Reference, u64>,
-    /// The entries of the log that say so.
-    pub leaves: BTreeSet<u64>,
-    /// For how many seconds each may be kept, of those that may.
-    pub leases: HashMap<Reference, u64>,
-    /// What was optional, and is not to be had.
-    pub gone: Vec<Reference>,
-}
 
 /// Nothing was fetched.
 pub struct Missed {
@@ -70,24 +53,27 @@ pub async fn fetch(
     let mut asked: Vec<(String, &Reference)> = references.iter().map(|one| (one.to_string(), one)).collect();
     // The same question each time, whatever order a set has.
     asked.sort_by(|one, other| one.0.cmp(&other.0));
-    let (mut fetched, mut missing) = (Fetched::default(), Vec::<Absent>::new());
-    let mut gone = Vec::new();
-    for batch in asked.chunks(BATCH) {
-        let texts: Vec<&str> = batch.iter().map(|(text, _)| text.as_str()).collect();
-        let answers = match answered(client, &texts, keep_secs).await {
-            Ok(answers) => answers,
+    let asked: Vec<&Reference> = asked.into_iter().map(|(_, reference)| reference).collect();
+    let mut batches: VecDeque<Vec<&Reference>> = asked.chunks(BATCH).map(<[_]>::to_vec).collect();
+    let (mut fetched, mut missing, mut gone) = (Fetched::default(), Vec::new(), Vec::new());
+    while let Some(batch) = batches.pop_front() {
+        let absent = match answered(client, &batch, keep_secs, &mut fetched).await {
+            Ok(absent) => absent,
             Err(failure) => return Err(broken_off(failure, &missing, asked.len(), gone)),
         };
-        for ((text, reference), answer) in batch.iter().zip(answers) {
-            if let Err(because) = fetched.take(reference, answer) {
-                let is_final = because.is_final();
-                if is_final {
-                    gone.push((*reference).clone());
-                }
-                if is_final && optional.contains(reference) {
-                    continue;
-                }
-                missing.push(because.of(text));
+        for absent in absent {
+            // One answer does not hold all of them.
+            let alone = batch.iter().find(|one| absent.is_full() && batch.len() > 1 && ***one == absent.reference);
+            if let Some(alone) = alone {
+                batches.push_back(vec![*alone]);
+                continue;
+            }
+            let is_final = absent.is_final();
+            if is_final {
+                gone.push(absent.reference.clone());
+            }
+            if !(is_final && optional.contains(&absent.reference)) {
+                missing.push(absent);
             }
         }
     }
@@ -97,15 +83,15 @@ pub async fn fetch(
     }
 }
 
-/// What came of each reference of one batch.
-async fn answered(client: &Client, texts: &[&str], keep_secs: u64) -> Result<Vec<Answer>, Failure> {
-    let answer = client.post_hidden("/api/v1/secret-values", &asking(texts, keep_secs)).await?;
-    // What the reader would say of it could quote a value.
-    let answers = serde_json::from_slice::<Answers>(&answer).map_err(|_| unknown())?;
-    match answers.items.len() == texts.len() {
-        true => Ok(answers.items),
-        false => Err(unknown()),
-    }
+/// What did not come of one batch.
+async fn answered(
+    client: &Client,
+    batch: &[&Reference],
+    keep_secs: u64,
+    fetched: &mut Fetched,
+) -> Result<Vec<Absent>, Failure> {
+    let answer = client.post_hidden(VALUES, &asking(batch, keep_secs)).await?;
+    fetched.take(batch, &answer).map_err(unknown)
 }
 
 /// What the batches before said counts, whatever ended this one: a server that refused something is not away.
@@ -117,60 +103,17 @@ fn broken_off(failure: Failure, missing: &[Absent], of: usize, gone: Vec<Referen
     Missed { failure, gone: Gone::These(gone) }
 }
 
-/// A server that knows nothing of caches is not asked for one.
-fn asking(texts: &[&str], keep_secs: u64) -> serde_json::Value {
-    match keep_secs {
-        0 => json!({ "references": texts }),
-        secs => json!({"references": texts, "keep_secs": secs}),
-    }
-}
-
-impl Fetched {
-    fn take(&mut self, reference: &Reference, answer: Answer) -> Result<(), Absent> {
-        let Answer { secret, error, status } = answer;
-        let absent = || Absent { status, because: error.unwrap_or_else(|| "the server does not say why".to_owned()) };
-        let Some(mut held) = secret else { return Err(absent()) };
-        let Some(field) = held.fields.remove(reference.field.as_str()) else { return Err(absent()) };
-        let mut bytes = field.0;
-        let values = std::mem::take(&mut self.values);
-        self.values = values.with(reference.clone(), std::mem::take(&mut *bytes));
-        self.versions.insert(reference.clone(), held.version);
-        self.leaves.insert(held.leaf);
-        self.leases.extend(held.lease.map(|lease| (reference.clone(), lease.secs)));
-        Ok(())
-    }
-}
-
-/// Why there is no value.
-struct Absent {
-    status: u16,
-    because: String,
-}
-
-impl Absent {
-    /// Refused, not there, or out of use.
-    fn is_final(&self) -> bool {
-        matches!(self.status, 401 | 403 | 404 | 410)
-    }
-
-    fn of(self, reference: &str) -> Self {
-        Self { because: format!("{reference}: {}", self.because), ..self }
-    }
-}
-
 /// Each that is missing, and why. That one may be had later counts only where all others can be had.
 fn told(missing: &[Absent], of: usize) -> Failure {
-    let all = |is: fn(u16) -> bool| missing.iter().all(|absent| is(absent.status));
-    let later = |status| matches!(status, 429 | 502..=504);
-    let refused = |status| matches!(status, 401 | 403);
-    let exit = match (all(later), all(refused)) {
+    let all = |is: fn(&Absent) -> bool| missing.iter().all(is);
+    let exit = match (all(Absent::is_later), all(Absent::is_refused)) {
         (true, _) => Exit::Unavailable,
         (false, true) => Exit::Refused,
         (false, false) => Exit::Failed,
     };
     let says = format!("{} of {of} {} cannot be had", missing.len(), if of == 1 { "secret" } else { "secrets" });
-    let failure = missing.iter().fold(Failure::new(exit, says), |failure, absent| failure.since(&absent.because));
-    let is_any_refused = missing.iter().any(|absent| refused(absent.status));
+    let failure = missing.iter().fold(Failure::new(exit, says), |failure, absent| failure.since(absent.to_string()));
+    let is_any_refused = missing.iter().any(Absent::is_refused);
     match (exit, is_any_refused) {
         (Exit::Unavailable, _) => failure.help("ask again in a moment"),
         (_, true) => {
@@ -180,8 +123,8 @@ fn told(missing: &[Absent], of: usize) -> Failure {
     }
 }
 
-fn unknown() -> Failure {
-    Failure::new(Exit::Failed, "the answer is none about secrets").help("is this program as new as the server?")
+fn unknown(none: NoAnswer) -> Failure {
+    Failure::new(Exit::Failed, none.to_string()).help("is this program as new as the server?")
 }
 
 #[cfg(test)]
@@ -192,7 +135,7 @@ mod tests {
     fn what_was_refused_stays_refused_when_a_later_batch_breaks_off() {
         let refused: Reference = "chy://a/00".parse().unwrap();
         let away = || Failure::new(Exit::Unavailable, "the server is away (503)");
-        let absent = |status| vec![Absent { status, because: "a/00".to_owned() }];
+        let absent = |status| vec![Absent { reference: refused.clone(), status, because: "no".to_owned() }];
         let is_gone = |gone: &Gone| matches!(gone, Gone::These(these) if *these == [refused.clone()]);
         // Refused where it is needed: no cache is asked, and what was kept goes.
         let missed = broken_off(away(), &absent(403), 65, vec![refused.clone()]);

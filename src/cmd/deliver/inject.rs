@@ -4,15 +4,15 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use delivery::exchange::Fetched;
+use delivery::template::{Piece, TemplateError, filled, has_placeholder, pieces};
 use rustix::fs::{Mode, stat};
 use rustix::process::umask;
 use secrets::Reference;
 use serde_json::json;
 
-use super::fetch::Fetched;
 use super::needs::{Environment, environment};
 use super::source::{From, Source, Sourced, Sourcing};
-use super::template::{Piece, filled, has_placeholder, pieces};
 use crate::Global;
 use crate::failure::{Exit, Failure};
 use crate::files::{Input, Outputs, SECRET, Standing, shown};
@@ -75,14 +75,14 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         true => environment(&args.environment)?,
         false => None,
     };
-    let pieces = pieces(&template, environment.as_deref())?;
-    let wanted: HashSet<Reference> = pieces.iter().filter_map(reference).cloned().collect();
+    let pieces = pieces(&template, environment.as_deref()).map_err(told)?;
+    let wanted: HashSet<Reference> = pieces.iter().filter_map(Piece::reference).cloned().collect();
     let Sourced { fetched, from } = match wanted.is_empty() {
         true => Sourced { fetched: Fetched::default(), from: From::Live },
         false => Source::open(args.sourcing, global)?.values(&wanted, &HashSet::new()).await?,
     };
     from.notice(global.json);
-    let text = filled(&pieces, &fetched.values, TEXT_BYTES_MAX)?;
+    let text = filled(&pieces, &fetched.values, TEXT_BYTES_MAX).map_err(told)?;
     let facts = [output::written_to(&place), ("secrets", wanted.len().to_string())];
     let leaves: Vec<u64> = fetched.leaves.into_iter().collect();
     let answer = json!({"written_to": place.shown(), "secrets": wanted.len(), "bytes": text.len(), "entries": leaves, "source": from.json()});
@@ -95,11 +95,8 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-fn reference<'a>(piece: &'a Piece<'_>) -> Option<&'a Reference> {
-    match piece {
-        Piece::Value(reference) => Some(reference),
-        Piece::Text(_) => None,
-    }
+fn told(error: TemplateError) -> Failure {
+    Failure::new(Exit::Failed, error.to_string()).help(error.help())
 }
 
 /// A regular file that is there keeps its mode when it is replaced: it must not be wider than what was said.

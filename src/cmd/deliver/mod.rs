@@ -4,9 +4,7 @@
 //! host is the room `delivery`'s; what is said here never holds one.
 
 mod fetch;
-mod hidden;
 mod source;
-mod template;
 mod watch;
 
 pub mod inject;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use delivery::template::placed;
 use delivery::{FileName, Given, Place, Reads, VariableName};
 use secrets::{Kind, Reference};
 use serde::Deserialize;
@@ -20,8 +21,6 @@ const FILE: &str = ".chancery.toml";
 const FILE_BYTES_MAX: u64 = 64 << 10;
 /// An application needs some dozens.
 const NEEDS_MAX: usize = 256;
-/// What stands for the environment in a reference.
-pub const PLACEHOLDER: &str = "{env}";
 
 /// Which environment, and what is needed there.
 #[derive(clap::Args, Default)]
@@ -167,16 +166,6 @@ fn need(name: String, raw: RawNeed, environment: Option<&str>) -> Result<Need, S
         RawPlace::Credential => Place::Directory(name.parse::<FileName>().map_err(|error| at(error.to_string()))?),
     };
     Ok(Need { name, reference, kind, optional: raw.optional, place })
-}
-
-/// A reference whose `{env}` is the environment.
-pub fn placed(text: &str, environment: Option<&str>) -> Result<Reference, String> {
-    let text = match (text.contains(PLACEHOLDER), environment) {
-        (false, _) => text.to_owned(),
-        (true, Some(environment)) => text.replace(PLACEHOLDER, environment),
-        (true, None) => return Err(format!("{PLACEHOLDER} stands for an environment: say --environment NAME")),
-    };
-    text.parse().map_err(|error: secrets::NameError| error.to_string())
 }
 
 /// The environment that is said or the file's default, where only that is asked.

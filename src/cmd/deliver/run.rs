@@ -7,13 +7,13 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser};
+use delivery::exchange::Fetched;
 use delivery::{
     DeliveryError, DiskRule, Ended, FileName, Given, Notice, OnChange, Place, Plan, Printing, Reads, VariableName,
 };
 use rustix::process::Signal;
 use secrets::Reference;
 
-use super::fetch::Fetched;
 use super::needs::{Environment, Need, Needs};
 use super::source::{Source, Sourced, Sourcing};
 use super::watch::Watch;

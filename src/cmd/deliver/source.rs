@@ -7,12 +7,12 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use delivery::cache::{Cache, CacheError, Fresh, KeptRead, Moment, Taken};
-use policy::Timestamp;
+use delivery::cache::{Cache, CacheError, Fresh, Moment, Taken};
+use delivery::exchange::{CACHE_READS, Fetched, telling, told};
 use secrets::Reference;
 use serde_json::{Value, json};
 
-use super::fetch::{Fetched, Gone, Missed, fetch};
+use super::fetch::{Gone, Missed, fetch};
 use crate::Global;
 use crate::client::Client;
 use crate::failure::{Exit, Failure, OrFail};
@@ -254,16 +254,8 @@ impl Source {
         let Some(cache) = &self.cache else { return };
         let reads = cache.reads().unwrap_or_default();
         for some in reads.chunks(TOLD_MAX) {
-            let body = json!({"reads": some.iter().map(told).collect::<Vec<_>>()});
-            let Ok(answer) = self.client.post("/api/v1/secret-cache-reads", &body).await else { return };
-            let items = answer.get("items").and_then(Value::as_array);
-            // Below 500 it is in the log, or never will be.
-            let is_done = |at: usize| {
-                let status = items.and_then(|items| items.get(at)?.get("status")?.as_u64());
-                status.is_some_and(|status| status < 500)
-            };
-            let done: Vec<KeptRead> =
-                some.iter().enumerate().filter(|(at, _)| is_done(*at)).map(|(_, read)| read.clone()).collect();
+            let Ok(answer) = self.client.post(CACHE_READS, &telling(some)).await else { return };
+            let done = told(some, &answer);
             if let Err(error) = cache.told(&done) {
                 self.said("what was read from the cache is told again", &error);
             }
@@ -274,11 +266,6 @@ impl Source {
         let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(" ({cause})"));
         output::notice(&format!("{what}: {error}{cause}"), self.as_json);
     }
-}
-
-fn told(read: &KeptRead) -> Value {
-    let at = |secs: u64| Timestamp::from_unix(i64::try_from(secs).unwrap_or(i64::MAX)).rfc3339();
-    json!({"reference": read.reference, "since": at(read.since), "until": at(read.until)})
 }
 
 /// Between a half and the whole: those that lost one server do not come back at one moment.

@@ -9,10 +9,10 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use delivery::Values;
+use delivery::exchange::Fetched;
 use secrets::{Reference, SecretPath, Which};
 use serde_json::Value;
 
-use super::fetch::Fetched;
 use super::source::Source;
 use crate::failure::{Exit, Failure};
 use crate::output;

@@ -1,16 +1,80 @@
 //! Texts with `{{ chy://PATH#FIELD@LABEL }}` in them. Nothing else in double braces is touched: it may be another program's.
+//!
+//! A template holds no secret; a value that is put in is never read as a template.
 
-use delivery::Values;
 use secrets::Reference;
 use zeroize::Zeroizing;
 
-use super::needs::{PLACEHOLDER, placed};
-use crate::failure::{Exit, Failure};
+use crate::nouns::{Value, Values};
+
+/// What stands for the environment in a reference.
+pub const PLACEHOLDER: &str = "{env}";
 
 /// What stands between two places.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
+    /// As it is.
     Text(&'a [u8]),
+    /// The value of a reference.
     Value(Reference),
+}
+
+impl Piece<'_> {
+    /// What is to be fetched for it.
+    pub fn reference(&self) -> Option<&Reference> {
+        match self {
+            Piece::Value(reference) => Some(reference),
+            Piece::Text(_) => None,
+        }
+    }
+}
+
+/// Why a text cannot be made of a template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// What begins as a reference is none.
+    #[error("line {line} of the template: {says}")]
+    Line {
+        /// Where, counted from 1.
+        line: usize,
+        /// Why.
+        says: String,
+    },
+    /// The text would be longer than anybody wants.
+    #[error("the text with its values has {size} bytes, more than {most}")]
+    TooLong {
+        /// How long it would be.
+        size: usize,
+        /// How long it may be.
+        most: usize,
+    },
+    /// A reference without a value.
+    #[error("{0} was not fetched")]
+    Missing(String),
+}
+
+impl TemplateError {
+    /// What to do about it.
+    pub fn help(&self) -> &'static str {
+        match self {
+            TemplateError::Line { .. } => WAYS,
+            TemplateError::TooLong { .. } => "name large values once, or read them with `chancery read`",
+            TemplateError::Missing(_) => "look what is there: `chancery secret list`",
+        }
+    }
+}
+
+/// A reference whose `{env}` is the environment.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn placed(text: &str, environment: Option<&str>) -> Result<Reference, String> {
+    let text = match (text.contains(PLACEHOLDER), environment) {
+        (false, _) => text.to_owned(),
+        (true, Some(environment)) => text.replace(PLACEHOLDER, environment),
+        (true, None) => return Err(format!("{PLACEHOLDER} stands for an environment: say --environment NAME")),
+    };
+    text.parse().map_err(|error: secrets::NameError| error.to_string())
 }
 
 /// Whether an environment is named anywhere in it.
@@ -19,7 +83,10 @@ pub fn has_placeholder(template: &[u8]) -> bool {
 }
 
 /// Takes a template apart. `environment`: what `{env}` stands for in its references.
-pub fn pieces<'a>(template: &'a [u8], environment: Option<&str>) -> Result<Vec<Piece<'a>>, Failure> {
+///
+/// # Errors
+/// [`TemplateError::Line`].
+pub fn pieces<'a>(template: &'a [u8], environment: Option<&str>) -> Result<Vec<Piece<'a>>, TemplateError> {
     let (mut pieces, mut begin, mut at) = (Vec::new(), 0, 0);
     while let Some(open) = find(template, OPEN, at) {
         let inside = open + OPEN.len();
@@ -29,8 +96,7 @@ pub fn pieces<'a>(template: &'a [u8], environment: Option<&str>) -> Result<Vec<P
             continue;
         }
         let line = template.iter().take(open).filter(|byte| **byte == b'\n').count() + 1;
-        let wrong =
-            |says: String| Failure::new(Exit::Failed, format!("line {line} of the template: {says}")).help(WAYS);
+        let wrong = |says: String| TemplateError::Line { line, says };
         let close = find(template, CLOSE, inside).filter(|close| close - inside <= PLACE_BYTES_MAX);
         let close = close.ok_or_else(|| wrong("what begins with {{ is not closed".to_owned()))?;
         let text = template.get(inside..close).unwrap_or_default().trim_ascii();
@@ -50,25 +116,26 @@ pub fn pieces<'a>(template: &'a [u8], environment: Option<&str>) -> Result<Vec<P
 }
 
 /// Puts the values in. The room is taken at once: a text that grows would leave copies of what it held.
-pub fn filled(pieces: &[Piece<'_>], values: &Values, most: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+///
+/// # Errors
+/// [`TemplateError::TooLong`], [`TemplateError::Missing`].
+pub fn filled(pieces: &[Piece<'_>], values: &Values, most: usize) -> Result<Zeroizing<Vec<u8>>, TemplateError> {
     let parts: Vec<&[u8]> = pieces.iter().map(|piece| part(piece, values)).collect::<Result<_, _>>()?;
     let size = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
     if size > most {
-        let says = format!("the text with its values has {size} bytes, more than {most}");
-        return Err(Failure::new(Exit::Failed, says).help("name large values once, or read them with `chancery read`"));
+        return Err(TemplateError::TooLong { size, most });
     }
     let mut text = Zeroizing::new(Vec::with_capacity(size));
     parts.iter().for_each(|part| text.extend_from_slice(part));
     Ok(text)
 }
 
-fn part<'a>(piece: &'a Piece<'_>, values: &'a Values) -> Result<&'a [u8], Failure> {
+fn part<'a>(piece: &'a Piece<'_>, values: &'a Values) -> Result<&'a [u8], TemplateError> {
     match piece {
         Piece::Text(text) => Ok(text),
-        Piece::Value(reference) => values
-            .get(reference)
-            .map(delivery::Value::expose)
-            .ok_or_else(|| Failure::new(Exit::Failed, format!("{reference} was not fetched"))),
+        Piece::Value(reference) => {
+            values.get(reference).map(Value::expose).ok_or_else(|| TemplateError::Missing(reference.to_string()))
+        }
     }
 }
 
@@ -92,8 +159,9 @@ mod tests {
             .with("chy://a".parse().unwrap(), b"{{ chy://b }}".to_vec())
             .with("chy://dev/b".parse().unwrap(), b"of dev".to_vec())
             .with("chy://b#user@previous".parse().unwrap(), b"bob".to_vec());
-        let pieces = pieces(template.as_bytes(), Some("dev")).map_err(|failure| failure.to_string())?;
-        let text = filled(&pieces, &values, most).map_err(|failure| failure.to_string())?;
+        let said = |error: TemplateError| format!("{error}; {}", error.help());
+        let pieces = pieces(template.as_bytes(), Some("dev")).map_err(said)?;
+        let text = filled(&pieces, &values, most).map_err(said)?;
         Ok(String::from_utf8(text.to_vec()).unwrap())
     }
 
