@@ -50,7 +50,7 @@ impl Vault {
     /// for, what ends first or was not read for longest comes first. `may` says of each whether the caller may know of it.
     ///
     /// # Errors
-    /// [`SecretError::Store`]; [`SecretError::Invalid`]: no page ended there.
+    /// [`SecretError::Store`]; [`SecretError::Invalid`]: a text without a word, or no page ended there.
     pub async fn inventory(
         &self,
         search: &Search,
@@ -123,7 +123,7 @@ impl Vault {
         (by, before): (WardBy, Timestamp),
         may: impl Fn(&Owner, &SecretPath) -> bool,
     ) -> Result<(Vec<Listed>, Option<String>), SecretError> {
-        let text = search.text.as_deref().map(str::to_lowercase);
+        let words = search.words()?;
         let limit = search.limit.clamp(1, PAGE_MAX);
         let mut after = search.after.as_deref().map(cursor).transpose()?;
         let (mut found, mut looked) = (Vec::new(), 0);
@@ -143,8 +143,7 @@ impl Vault {
                 }
                 let Ok(path) = ward.path().parse::<SecretPath>() else { continue };
                 let Some(secret) = self.look(&path).await?.filter(|secret| secret.life() == ward.id) else { continue };
-                let is_within = search.within.as_ref().is_none_or(|within| path.is_within(within));
-                if is_within && search.means(&secret, text.as_deref()) && may(secret.owner(), &path) {
+                if search.means(&secret, &words) && may(secret.owner(), &path) {
                     found.push((secret, last_read(&ward)));
                 }
             }
