@@ -99,6 +99,8 @@ fn what_one_of_many_has_is_found_on_the_first_page() {
             tag("rare", Some("yes")),
             tag("team", Some("db")),
             Search { within: Some(path("prod")), ..text("what shop") },
+            // One of a thousand has the word, below a path that half of them stand below.
+            Search { within: Some(path("prod/z")), ..text("shop what") },
             // Many have the word, and few are below that path.
             Search { within: Some(path("prod/z")), ..text("what") },
             Search { owner: Some(owner("zoo")), ..text("what") },

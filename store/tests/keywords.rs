@@ -77,13 +77,11 @@ fn a_secret_is_found_by_what_its_present_record_says() {
 fn an_owners_are_found_past_what_is_others() {
     on_both(|database| async move {
         let house = House::open(&database).await;
-        // Two words begin so, each of more secrets of others than one step reads.
-        let others = (0..2_100).map(|n| (if n % 2 == 0 { "db" } else { "dbs" }, n)).map(|(name, n)| {
-            let owner = if n % 3 == 0 { "aaa" } else { "zzz" };
-            secret(&format!("{name}/{n:05}"), owner, json!({}))
-        });
+        // More of others have the word than a page reads step by step.
+        let others = (0..17_000).map(|n| secret(&format!("db/{n:05}"), "aaa", json!({})));
+        let after = (0..3).map(|n| secret(&format!("dbs/{n}"), "zzz", json!({})));
         let ours = ["db/our", "dbs/our", "x/db"].map(|path| secret(path, "mmm", json!({})));
-        let all: Vec<Record> = others.chain(ours).collect();
+        let all: Vec<Record> = others.chain(after).chain(ours).collect();
         for some in all.chunks(250) {
             house.ledger.record(some.to_vec()).await.unwrap();
         }

@@ -6,6 +6,7 @@ use policy::{Owner, Timestamp};
 use store::{Reading, Ward, WardBy, WardFilter};
 
 use super::base::Vault;
+use super::listing::wanted;
 use super::secret::Secret;
 use super::wishes::Search;
 use crate::error::SecretError;
@@ -129,22 +130,22 @@ impl Vault {
         let (mut found, mut looked) = (Vec::new(), 0);
         while looked < LOOKED_MAX {
             let owner = search.owner.as_ref().map(ToString::to_string);
-            let filter = WardFilter { owner, by, from: None, before, after: after.clone(), limit: PAGE_MAX };
+            let rows = wanted(limit, looked, found.len()).min(PAGE_MAX);
+            let filter = WardFilter { owner, by, from: None, before, after: after.clone(), limit: rows };
             let page = self.ledger.wards(filter).await?;
-            let is_last = page.len() < PAGE_MAX;
+            let is_last = page.len() < rows;
             looked += page.len();
+            let meant = page.iter().filter(|ward| search.is_at(ward)).map(Ward::path);
+            let there = self.at(meant.map(str::to_owned).collect()).await?;
             for ward in page {
                 if found.len() == limit {
                     return Ok((found, after.map(written)));
                 }
                 after = Some((place(&ward, by), ward.id.clone()));
-                if !search.is_at(&ward) {
-                    continue;
-                }
-                let Ok(path) = ward.path().parse::<SecretPath>() else { continue };
-                let Some(secret) = self.look(&path).await?.filter(|secret| secret.life() == ward.id) else { continue };
-                if search.means(&secret, &words) && may(secret.owner(), &path) {
-                    found.push((secret, last_read(&ward)));
+                let is_so = |secret: &&Secret| secret.life() == ward.id && search.is_at(&ward);
+                let Some(secret) = there.get(ward.path()).filter(is_so) else { continue };
+                if search.means(secret, &words) && may(secret.owner(), secret.path()) {
+                    found.push((secret.clone(), last_read(&ward)));
                 }
             }
             if is_last {

@@ -44,7 +44,8 @@ impl Vault {
         if let (Some(within), [_, ..]) = (within, words) {
             // `0` follows `/`.
             let between = (format!("{within}/"), format!("{within}0"));
-            fewest = self.ledger.count_records(SECRET, between, COUNTED_MAX).await?;
+            let below = self.ledger.count_records(SECRET, between, COUNTED_MAX).await?;
+            fewest = below * ROWS_FOR_A_RECORD as u64;
         }
         for (which, word) in words.iter().enumerate() {
             let count = match words {
@@ -112,18 +113,19 @@ impl Vault {
         let others: Vec<KeywordRange> = words.iter().filter(|word| *word != range).cloned().collect();
         let limit = search.limit.clamp(1, PAGE_MAX);
         let written = |after: Option<Keyword>| after.map(|after| Way::Words(which, Some(after)).to_string());
-        let (mut found, mut looked) = (Vec::new(), 0);
+        let (mut found, mut looked, mut walked) = (Vec::new(), 0, 0);
         while looked < LOOKED_MAX {
             let filter = KeywordFilter {
                 range: range.clone(),
                 owner: search.owner.as_ref().map(ToString::to_string),
                 after: after.clone(),
-                limit: wanted(limit, looked, found.len()),
+                limit: wanted(limit, walked, found.len()),
             };
             let (page, next) = self.ledger.keywords(filter).await?;
+            let (mut proposed, asked) = self.proposed(search, &page, &may).await?;
+            walked += page.len();
             // What was stepped over in vain was looked at too.
-            looked += page.len().max(STEP_COST);
-            let mut proposed = self.proposed(search, &page, &may).await?;
+            looked += (asked + (page.len() - asked) / ROWS_FOR_A_RECORD).max(STEP_COST);
             for keyword in page {
                 if found.len() == limit {
                     return Ok((found, written(after)));
@@ -148,30 +150,39 @@ impl Vault {
         Ok((found, written(after)))
     }
 
-    /// The secrets where words stand, by path, those that may be meant and known of: none of the others is read.
+    /// The secrets where words stand, by path, those that may be meant and known of: none of the others is read. And of how many it was
+    /// asked whether they may be known of.
     async fn proposed(
         &self,
         search: &Search,
         page: &[Keyword],
         may: &impl Fn(&Owner, &SecretPath) -> bool,
-    ) -> Result<HashMap<String, Secret>, SecretError> {
-        let mut paths: Vec<String> = Vec::with_capacity(page.len());
+    ) -> Result<(HashMap<String, Secret>, usize), SecretError> {
+        let (mut paths, mut asked) = (Vec::with_capacity(page.len()), 0);
         for keyword in page {
             let (Ok(owner), Ok(path)) = (Owner::parse(&keyword.owner), keyword.path.parse::<SecretPath>()) else {
                 continue;
             };
-            let is_within = search.within.as_ref().is_none_or(|within| path.is_within(within));
-            if is_within && may(&owner, &path) {
+            if search.within.as_ref().is_some_and(|within| !path.is_within(within)) {
+                continue;
+            }
+            asked += 1;
+            if may(&owner, &path) {
                 paths.push(keyword.path.clone());
             }
         }
         paths.sort_unstable();
         paths.dedup();
-        let records = self.ledger.records_of(SECRET, paths).await?;
-        let secrets = records.into_iter().map(|(path, record)| Ok((path, Secret::of(record.into_inner())?)));
-        let secrets: Result<HashMap<String, Secret>, SecretError> = secrets.collect();
+        let mut secrets = self.at(paths).await?;
         // The row said whose it is; the record decides.
-        Ok(secrets?.into_iter().filter(|(_, secret)| may(secret.owner(), secret.path())).collect())
+        secrets.retain(|_, secret| may(secret.owner(), secret.path()));
+        Ok((secrets, asked))
+    }
+
+    /// What there is at each of some paths.
+    pub(super) async fn at(&self, paths: Vec<String>) -> Result<HashMap<String, Secret>, SecretError> {
+        let records = self.ledger.records_of(SECRET, paths).await?;
+        records.into_iter().map(|(path, record)| Ok((path, Secret::of(record.into_inner())?))).collect()
     }
 }
 
@@ -210,7 +221,7 @@ impl std::fmt::Display for Way {
 }
 
 /// How many are looked at next: as many as are wanted and one, by what was found among those before.
-fn wanted(limit: usize, looked: usize, found: usize) -> usize {
+pub(super) fn wanted(limit: usize, looked: usize, found: usize) -> usize {
     let want = (limit + 1).saturating_sub(found).max(1);
     let share = if looked == 0 { want } else { (want * looked).div_ceil(found.max(1)) };
     share.max(want).min(PAGE_MAX)
@@ -219,6 +230,8 @@ fn wanted(limit: usize, looked: usize, found: usize) -> usize {
 const PAGE_MAX: usize = 1_000;
 /// So many are looked at for one page: a search that finds few of many says where it goes on.
 const LOOKED_MAX: usize = 4_000;
+/// So many rows of words that lie elsewhere are passed over while one record is read and judged.
+const ROWS_FOR_A_RECORD: usize = 8;
 /// What it counts to ask once more, whatever comes of it.
 const STEP_COST: usize = 100;
 /// So many candidates are counted of each way: more of them are many.
