@@ -173,7 +173,7 @@ struct List {
     /// Of this owner
     #[arg(long)]
     owner: Option<String>,
-    /// With this in their path or description
+    /// With words in their path or description that begin so: 'bill db'
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     /// With this tag, NAME or NAME=VALUE

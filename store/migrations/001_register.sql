@@ -245,3 +245,12 @@ CREATE TABLE reading (
     PRIMARY KEY (id, reader)
 );
 CREATE INDEX reading_leaf ON reading (id, leaf);
+
+-- By which words of its path and description, and by which tags (`#name=value`), a secret is found. There are many: where
+-- the engine can, they lie in the order of their key, and nowhere else.
+CREATE TABLE keyword (
+    word TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    path TEXT NOT NULL,
+    PRIMARY KEY (word, owner, path)
+) /* WITHOUT ROWID */;

@@ -56,6 +56,9 @@ pub use nouns::entry::{
 };
 pub use nouns::error::{HELD, StoreError};
 pub use nouns::held::{Held, Witness};
+pub use nouns::keyword::{
+    KEYWORD_CHARS_MAX, KEYWORDS_MAX, Keyword, KeywordFilter, KeywordPage, KeywordRange, Keywords,
+};
 pub use nouns::record::{Record, RecordFilter, SETTING, StoredRecord};
 pub use nouns::renewer::{Class, Renewer};
 pub use nouns::sealed::{Rewrapped, SEAL_END, SEALED, SEALED_BYTES_MAX, Seals};

@@ -70,6 +70,9 @@ fn the_whole_of_the_ledger_is_exercised() {
 async fn exercise(database: &Database) -> BTreeSet<String> {
     let house = House::open_with(database, KeyKind::Ed25519).await;
     fill(&house).await;
+    fill_secrets(&house).await;
+    // As many have read them.
+    write_beside(database, "INSERT INTO reading (id, reader, leaf, at) SELECT id, 'token:somebody', 1, 1 FROM ward");
     analyse(database);
     let ledger = &house.ledger;
     ask_for_lists(&house).await;
@@ -231,7 +234,8 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
         database,
         "UPDATE card SET not_after = 1 WHERE op = 2; UPDATE open SET due = 1; UPDATE renewal SET due = 1; \
          UPDATE place SET failed = 9; UPDATE expiring SET live = 9; UPDATE present SET owner = 'bank' WHERE id = 'a'; \
-         UPDATE ward SET ends = 1 WHERE id = 'app1/key@1'; DELETE FROM reading",
+         UPDATE ward SET ends = 1 WHERE id = 'app1/key@1'; DELETE FROM reading; \
+         UPDATE keyword SET word = 'forged' WHERE path = 'app1/key' AND word = 'app1'",
     );
     closed.rebuild(database, state.path()).await.unwrap();
     let database = database.clone();
@@ -249,17 +253,25 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
     verified.join().unwrap()
 }
 
-/// Secrets, who reads them, and what is asked of both.
-async fn ask_for_secrets(house: &House) {
+/// Secrets, each of which was described anew.
+async fn fill_secrets(house: &House) {
     let now = house.world.now();
     for n in 0..200 {
         let path = format!("app{n}/key");
-        let body = serde_json::json!({ "life": 1, "made": now, "labels": { "current": 1, "pending": 1 },
-            "versions": [{ "number": 1, "at": now, "expires": now.plus_secs(n) }] });
-        let record = store::Record { kind: "secret", id: path.clone(), body, ..record(&path, None) };
-        house.ledger.record(vec![record.clone()]).await.unwrap();
-        house.ledger.record(vec![record]).await.unwrap();
+        for description in ["the first", "the second"] {
+            let body = serde_json::json!({ "life": 1, "made": now, "labels": { "current": 1, "pending": 1 },
+                "description": description, "tags": { "team": format!("team{}", n % 7) },
+                "versions": [{ "number": 1, "at": now, "expires": now.plus_secs(n) }] });
+            let owner = Some(if n % 3 == 0 { format!("owner{n}") } else { "web".to_owned() });
+            let record = store::Record { kind: "secret", id: path.clone(), owner, body, ..record(&path, None) };
+            house.ledger.record(vec![record]).await.unwrap();
+        }
     }
+}
+
+/// Secrets, who reads them, and what is asked of both.
+async fn ask_for_secrets(house: &House) {
+    let now = house.world.now();
     let value = store::NewValue {
         id: "app1/key@1.1".into(),
         owner: None,
@@ -292,8 +304,18 @@ async fn ask_for_secrets(house: &House) {
         }
     }
     assert_eq!(house.ledger.wards_of(vec!["app1/key@1".into()]).await.unwrap().len(), 1);
-    assert_eq!(house.ledger.readers("app1/key@1", 10).await.unwrap().len(), 1);
-    assert_eq!(house.ledger.readings((String::new(), String::new()), 10).await.unwrap().len(), 1);
+    assert_eq!(house.ledger.readers("app1/key@1", 10).await.unwrap().len(), 2);
+    assert_eq!(house.ledger.readings((String::new(), String::new()), 10).await.unwrap().len(), 10);
+    for owner in [None, Some("web".to_owned())] {
+        let range = store::KeywordRange::of_tag("team", None);
+        assert_eq!(house.ledger.count_keywords(range.clone(), 1_000).await.unwrap(), 200);
+        let filter = store::KeywordFilter { range, owner, after: None, limit: 10 };
+        let (page, next) = house.ledger.keywords(filter.clone()).await.unwrap();
+        assert_eq!(page.len(), 10);
+        house.ledger.keywords(store::KeywordFilter { after: next, ..filter }).await.unwrap();
+    }
+    assert_eq!(house.ledger.count_records("secret", ("app1".into(), "app2".into()), 1_000).await.unwrap(), 111);
+    assert_eq!(house.ledger.records_of("secret", vec!["app1/key".into(), "none".into()]).await.unwrap().len(), 1);
 }
 
 /// Certificates in many places, records, revocations, CRLs, failures, what is open.
@@ -504,7 +526,7 @@ fn shape(statement: &str) -> String {
 /// `head` has one, `migration` one a schema step. `p` is `place` under its usual name.
 const BOUNDED: [&str; 4] = ["place", "p", "head", "migration"];
 /// The auditor counts what it has read.
-const COUNTING: [&str; 2] = ["SELECT COUNT(*) FROM leaf", "SELECT COUNT(*) FROM tile"];
+const COUNTING: [&str; 3] = ["SELECT COUNT(*) FROM leaf", "SELECT COUNT(*) FROM tile", "SELECT COUNT(*) FROM keyword"];
 
 fn explain_on_sqlite(
     database: &Database,
@@ -605,7 +627,8 @@ fn explain_on_postgres(
 }
 
 /// Tables that grow with the register, and have grown here.
-const LARGE: [&str; 8] = ["intent", "conclusion", "leaf", "name", "card", "record", "present", "tile"];
+const LARGE: [&str; 11] =
+    ["intent", "conclusion", "leaf", "name", "card", "record", "present", "tile", "ward", "reading", "keyword"];
 
 /// The nodes of a plan, without their costs and conditions.
 fn plan(client: &mut postgres::Client, statement: &str, settings: &str) -> BTreeSet<String> {

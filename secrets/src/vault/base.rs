@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use policy::{Action, Grant, Owner, Timestamp};
 use ring::rand::SystemRandom;
-use store::{Attested, Ledger, RecordFilter, SealedValue};
+use store::{Attested, Ledger, SealedValue};
 
 use super::body::SECRET;
 use super::memory::{DEKS, Memory, SECRETS, VALUES};
 use super::progress::Progress;
 use super::recovery_keys::RecoveryKeys;
 use super::secret::Secret;
-use super::wishes::Search;
 use crate::envelope::Dek;
 use crate::error::SecretError;
 use crate::nouns::SecretPath;
@@ -72,50 +71,6 @@ impl Vault {
         Ok(there)
     }
 
-    /// A page of secrets by path, and where the next begins. For eyes: one that a list leaves out is not noticed. `may` says of each
-    /// whether the caller may know of it. A page is short where few of what was looked at are meant.
-    ///
-    /// # Errors
-    /// [`SecretError::Store`].
-    pub async fn list(
-        &self,
-        search: &Search,
-        may: impl Fn(&Owner, &SecretPath) -> bool,
-    ) -> Result<(Vec<Secret>, Option<String>), SecretError> {
-        let text = search.text.as_deref().map(str::to_lowercase);
-        let limit = search.limit.clamp(1, PAGE_MAX);
-        let within = search.within.as_ref();
-        // What is below a path stands after it, and before everything else that begins otherwise; it itself first.
-        let mut after = search.after.clone().or_else(|| within.map(before));
-        let (mut found, mut looked) = (Vec::new(), 0);
-        while looked < LOOKED_MAX {
-            let owner = search.owner.as_ref().map(ToString::to_string);
-            let filter = RecordFilter { owner, after: after.clone(), limit: PAGE_MAX, ..RecordFilter::default() };
-            let page = self.ledger.record_list(SECRET, filter).await?;
-            let is_last = page.len() < PAGE_MAX;
-            looked += page.len();
-            for record in page {
-                let secret = Secret::of(record.into_inner())?;
-                let path = secret.path().as_str().to_owned();
-                if within.is_some_and(|within| !path.starts_with(within.as_str())) {
-                    return Ok((found, None));
-                }
-                if found.len() == limit {
-                    return Ok((found, after));
-                }
-                after = Some(path);
-                let is_within = within.is_none_or(|within| secret.path().is_within(within));
-                if is_within && search.means(&secret, text.as_deref()) && may(secret.owner(), secret.path()) {
-                    found.push(secret);
-                }
-            }
-            if is_last {
-                return Ok((found, None));
-            }
-        }
-        Ok((found, after))
-    }
-
     /// What was a version's is in no memory any more.
     pub(super) fn forget(&self, value: &str) {
         self.deks.forget(value);
@@ -155,30 +110,3 @@ impl Vault {
 pub(super) fn none_at(path: &SecretPath) -> SecretError {
     SecretError::NotFound(format!("there is no secret at {path}"))
 }
-
-impl Search {
-    /// Whether a secret is meant; `text` in small letters.
-    pub(super) fn means(&self, secret: &Secret, text: Option<&str>) -> bool {
-        let has_text = text.is_none_or(|text| {
-            secret.path().as_str().to_lowercase().contains(text) || secret.description().to_lowercase().contains(text)
-        });
-        let has_tag = self.tag.as_ref().is_none_or(|(name, value)| {
-            secret.tags().get(name).is_some_and(|there| value.as_ref().is_none_or(|value| value == there))
-        });
-        has_text && has_tag && !secret.is_gone() && (self.deleted || secret.deleted().is_none())
-    }
-}
-
-/// A text between a path and every path before it: `prod` has `proc~`, as `~` stands after all that is in a path, and in none.
-fn before(path: &SecretPath) -> String {
-    let mut text = path.as_str().to_owned();
-    if let Some(last) = text.pop().and_then(|last| u8::try_from(last).ok()) {
-        text.push(char::from(last.saturating_sub(1)));
-        text.push('~');
-    }
-    text
-}
-
-const PAGE_MAX: usize = 1_000;
-/// So many are looked at for one page: a search that finds few of many says where it goes on.
-const LOOKED_MAX: usize = 4_000;

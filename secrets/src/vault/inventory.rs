@@ -6,6 +6,7 @@ use policy::{Owner, Timestamp};
 use store::{Reading, Ward, WardBy, WardFilter};
 
 use super::base::Vault;
+use super::listing::wanted;
 use super::secret::Secret;
 use super::wishes::Search;
 use crate::error::SecretError;
@@ -50,7 +51,7 @@ impl Vault {
     /// for, what ends first or was not read for longest comes first. `may` says of each whether the caller may know of it.
     ///
     /// # Errors
-    /// [`SecretError::Store`]; [`SecretError::Invalid`]: no page ended there.
+    /// [`SecretError::Store`]; [`SecretError::Invalid`]: a text without a word, or no page ended there.
     pub async fn inventory(
         &self,
         search: &Search,
@@ -123,29 +124,28 @@ impl Vault {
         (by, before): (WardBy, Timestamp),
         may: impl Fn(&Owner, &SecretPath) -> bool,
     ) -> Result<(Vec<Listed>, Option<String>), SecretError> {
-        let text = search.text.as_deref().map(str::to_lowercase);
+        let words = search.words()?;
         let limit = search.limit.clamp(1, PAGE_MAX);
         let mut after = search.after.as_deref().map(cursor).transpose()?;
         let (mut found, mut looked) = (Vec::new(), 0);
         while looked < LOOKED_MAX {
             let owner = search.owner.as_ref().map(ToString::to_string);
-            let filter = WardFilter { owner, by, from: None, before, after: after.clone(), limit: PAGE_MAX };
+            let rows = wanted(limit, looked, found.len()).min(PAGE_MAX);
+            let filter = WardFilter { owner, by, from: None, before, after: after.clone(), limit: rows };
             let page = self.ledger.wards(filter).await?;
-            let is_last = page.len() < PAGE_MAX;
+            let is_last = page.len() < rows;
             looked += page.len();
+            let meant = page.iter().filter(|ward| search.is_at(ward)).map(Ward::path);
+            let there = self.at(meant.map(str::to_owned).collect()).await?;
             for ward in page {
                 if found.len() == limit {
                     return Ok((found, after.map(written)));
                 }
                 after = Some((place(&ward, by), ward.id.clone()));
-                if !search.is_at(&ward) {
-                    continue;
-                }
-                let Ok(path) = ward.path().parse::<SecretPath>() else { continue };
-                let Some(secret) = self.look(&path).await?.filter(|secret| secret.life() == ward.id) else { continue };
-                let is_within = search.within.as_ref().is_none_or(|within| path.is_within(within));
-                if is_within && search.means(&secret, text.as_deref()) && may(secret.owner(), &path) {
-                    found.push((secret, last_read(&ward)));
+                let is_so = |secret: &&Secret| secret.life() == ward.id && search.is_at(&ward);
+                let Some(secret) = there.get(ward.path()).filter(is_so) else { continue };
+                if search.means(secret, &words) && may(secret.owner(), secret.path()) {
+                    found.push((secret.clone(), last_read(&ward)));
                 }
             }
             if is_last {

@@ -9,9 +9,12 @@ mod secret;
 mod recovery_keys;
 mod wishes;
 
+mod sought;
+
 mod base;
 mod ends;
 mod keeping;
+mod listing;
 mod memory;
 mod progress;
 mod reading;

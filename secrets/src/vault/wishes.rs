@@ -104,7 +104,7 @@ pub struct Search {
     pub owner: Option<Owner>,
     /// At this path or below it.
     pub within: Option<SecretPath>,
-    /// With this in their path or description, whatever the case.
+    /// With words in their path or description that begin as each word of this does, whatever the case.
     pub text: Option<String>,
     /// With this tag, and, where it says so, this value of it.
     pub tag: Option<(String, Option<String>)>,

@@ -23,5 +23,5 @@ pub(crate) use beside::sealed_value;
 pub(crate) use credentials::credential;
 pub(crate) use crls::{crl, object_says};
 pub use records::EachRecord;
-pub(crate) use records::{record, records, records_each, setting, word};
+pub(crate) use records::{record, records, records_each, records_of, setting, word};
 pub(crate) use search::{all_by_serial, by_serial, by_text, matching};

@@ -25,7 +25,7 @@ const ROWS: usize = 256;
 const LARGE_ROWS: usize = 8;
 
 /// Leaves first: what follows rests on them. `head` last but for the projections.
-pub(super) static PARTS: [Part; 20] = [
+pub(super) static PARTS: [Part; 21] = [
     Part { table: &LEAF, key: 1, page: ROWS },
     Part { table: &TILE, key: 2, page: LARGE_ROWS },
     Part { table: &CHECKPOINT, key: 1, page: ROWS },
@@ -46,6 +46,7 @@ pub(super) static PARTS: [Part; 20] = [
     Part { table: &PRESENT, key: 2, page: ROWS },
     Part { table: &WARD, key: 1, page: ROWS },
     Part { table: &READING, key: 2, page: ROWS },
+    Part { table: &KEYWORD, key: 3, page: ROWS },
 ];
 
 table!(LEAF, "leaf", stated 0, ("idx", Int), ("hash", Blob), ("bytes", Blob));
@@ -116,6 +117,7 @@ table!(
     ("leaf", Int),
 );
 table!(READING, "reading", stated 0, ("id", Text), ("reader", Text), ("leaf", Int), ("at", Int));
+table!(KEYWORD, "keyword", stated 0, ("word", Text), ("owner", Text), ("path", Text));
 table!(RENEWAL, "renewal", stated 0, ("op", Int), ("due", Int), ("not_after", Int));
 table!(
     EXPIRING,
@@ -154,7 +156,7 @@ mod tests {
         tables
             .map(|table| {
                 let (name, rest) = table.split_once(" (").unwrap();
-                let body = rest.split_once("\n);").unwrap().0;
+                let body = rest.split_once("\n)").unwrap().0;
                 let columns =
                     body.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("PRIMARY"));
                 (name.to_owned(), columns.map(|line| line.split(' ').next().unwrap().to_owned()).collect())

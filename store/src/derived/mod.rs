@@ -1,6 +1,7 @@
 //! The projections as the rows of the register derive them, held against what stands there: for whoever says what is wrong
 //! (`verify`, the service's own audit) and for whoever mends it (`rebuild`). projection.rs has the rules.
 
+mod keywords;
 mod operation;
 mod part;
 mod present;
@@ -9,6 +10,7 @@ mod wards;
 mod whole;
 mod wrong;
 
+pub(crate) use keywords::keywords;
 pub(crate) use part::part;
 pub(crate) use present::{PRESENT_ROWS, VERSIONS, present};
 pub(crate) use wards::wards;

@@ -46,6 +46,7 @@ fn mended(sql: &mut dyn Sql, node: &Node, pages: &mut dyn FnMut(u64)) -> Result<
     let newest = |kind: &str, id: &str| node.record(&record_key(kind, id)).1.map(|version| version.leaf);
     derived::present(sql, &newest, &mut sink)?;
     derived::wards(sql, &mut sink)?;
+    derived::keywords(sql, &mut sink)?;
     Ok(rebuilt)
 }
 

@@ -110,13 +110,15 @@ fn readings_of_leaves(sql: &mut dyn Sql, sink: &mut Sink<'_>) -> Result<(), Stor
     }
 }
 
+/// The present records of secrets after a path.
+pub(super) const SECRETS: &str = "SELECT p.id, r.owner, r.at, r.body FROM present p JOIN record r ON r.leaf = p.leaf \
+    WHERE p.kind = $1 AND p.id > $2 ORDER BY p.id LIMIT $3";
+
 /// Every secret that is there has its row.
 fn wards_of_records(sql: &mut dyn Sql, sink: &mut Sink<'_>) -> Result<(), StoreError> {
-    let text = "SELECT p.id, r.owner, r.at, r.body FROM present p JOIN record r ON r.leaf = p.leaf \
-        WHERE p.kind = $1 AND p.id > $2 ORDER BY p.id LIMIT $3";
     let mut after = String::new();
     loop {
-        let rows = sql.query(text, &[Value::Text(SECRET), Value::Text(&after), Value::Int(PAGE)])?;
+        let rows = sql.query(SECRETS, &[Value::Text(SECRET), Value::Text(&after), Value::Int(PAGE)])?;
         let (count, mut wrong) = (rows.len(), Vec::new());
         for row in rows {
             let cells = row.cells();

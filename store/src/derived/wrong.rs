@@ -16,12 +16,12 @@ pub(crate) struct Projection {
 }
 
 macro_rules! projection {
-    ($static:ident, $name:literal, $key:literal $(, $more:literal)*; $($column:literal),+) => {
+    ($static:ident, $name:literal, $key:literal $(, $more:literal)*; $($column:literal),*) => {
         pub(crate) static $static: Projection = Projection {
             name: $name,
             key: &[$key $(, $more)*],
-            columns: &[$($column),+],
-            insert: concat!("INSERT INTO ", $name, " (", $key $(, ", ", $more)* $(, ", ", $column)+, ")"),
+            columns: &[$($column),*],
+            insert: concat!("INSERT INTO ", $name, " (", $key $(, ", ", $more)* $(, ", ", $column)*, ")"),
         };
     };
 }
@@ -33,6 +33,7 @@ projection!(EXPIRING, "expiring", "owner", "class", "hour"; "live", "renewed", "
 projection!(PRESENT, "present", "kind", "id"; "leaf", "owner", "lookup");
 projection!(WARD, "ward", "id"; "owner", "ends", "seen", "pending", "reader", "leaf");
 projection!(READING, "reading", "id", "reader"; "leaf", "at");
+projection!(KEYWORD, "keyword", "word", "owner", "path";);
 projection!(
     PLACE, "place", "id";
     "kind", "profile", "issuer", "owner", "renewer", "intended", "issued", "failed", "revoked", "replaced"

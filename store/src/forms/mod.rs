@@ -1,6 +1,7 @@
 //! How the register is written down: its tables as data, the leaves and digests of their rows, and what follows from rows.
 
 pub(crate) mod keys;
+pub(crate) mod keyword;
 pub(crate) mod leaf;
 pub(crate) mod lines;
 pub(crate) mod object;

@@ -13,6 +13,7 @@
 //! | `present` | the present version of a record | its first version | for ever |
 //! | `ward` | a secret: when it ends, was read last, waits | its record | its record says that it is deleted or gone |
 //! | `reading` | a secret and who read it: of the newest hour in which he did the first leaf | an access by an action that reads | for ever |
+//! | `keyword` | a word or a tag, an owner, and a secret of his that has it | a record that says it | its record says another thing, or that it is gone |
 //!
 //! **Who succeeds whom.** Certificates of one kind, profile, owner and set of names are a family. Its newest signed and not revoked
 //! one is live, and it has replaced all signed ones before it; where that one is revoked, the one before it is live again. A

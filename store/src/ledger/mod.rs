@@ -2,6 +2,7 @@
 
 mod base;
 
+mod keywords;
 mod knowing;
 mod log;
 mod reading;

@@ -11,6 +11,7 @@ pub(crate) mod database;
 pub(crate) mod entry;
 pub(crate) mod error;
 pub(crate) mod held;
+pub(crate) mod keyword;
 pub(crate) mod record;
 pub(crate) mod renewer;
 pub(crate) mod sealed;

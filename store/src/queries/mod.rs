@@ -9,6 +9,7 @@ mod beside;
 mod counts;
 mod credentials;
 mod holding;
+mod keywords;
 mod kin;
 mod list;
 mod log;
@@ -28,12 +29,15 @@ pub(crate) use credentials::{
     operations_of_ssh,
 };
 pub(crate) use holding::holding;
+pub(crate) use keywords::{count_keywords, keywords};
 pub(crate) use kin::{history, kin};
 pub(crate) use list::matches;
 pub(crate) use log::{checkpoint, checkpoint_of, head, leaves};
 pub(crate) use objects::{crl_settled_since, object, object_slots};
 pub(crate) use outlook::outlook;
-pub(crate) use records::{each_present, record_at, record_get, record_list, record_of, record_rows};
+pub(crate) use records::{
+    count_records, each_present, record_at, record_get, record_list, record_of, record_rows, records_by_id,
+};
 pub(crate) use renewals::due;
 pub(crate) use search::list;
 pub(crate) use wards::{count_wards, readers, readings, wards, wards_of};

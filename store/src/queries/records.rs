@@ -1,5 +1,7 @@
 //! Records: the present version of one, or of those found by a second key or an owner.
 
+use std::collections::HashMap;
+
 use policy::Timestamp;
 
 use super::{PAGE_MAX, page_size};
@@ -31,6 +33,49 @@ pub(crate) fn record_of(mut row: Row) -> Result<StoredRecord, StoreError> {
 pub(crate) fn record_get(sql: &mut dyn Sql, kind: &str, id: &str) -> Result<Option<Vec<Cell>>, StoreError> {
     let text = format!("{COLUMNS} {RECORD} WHERE p.kind = $1 AND p.id = $2");
     Ok(sql.query(&text, &[Value::Text(kind), Value::Text(id)])?.into_iter().next().map(Row::cells))
+}
+
+/// The same of several, by id.
+pub(crate) fn records_by_id(
+    sql: &mut dyn Sql,
+    kind: &str,
+    ids: &[String],
+) -> Result<HashMap<String, Vec<Cell>>, StoreError> {
+    let mut found = HashMap::with_capacity(ids.len());
+    for some in ids.chunks(ASK_MAX) {
+        let asked = some.len().next_power_of_two();
+        let marks: Vec<String> = (2..asked + 2).map(|at| format!("${at}")).collect();
+        let ids = some.iter().cycle().take(asked).map(|id| Value::Text(id));
+        let params: Vec<Value<'_>> = std::iter::once(Value::Text(kind)).chain(ids).collect();
+        let text = format!("{COLUMNS} {RECORD} WHERE p.kind = $1 AND p.id IN ({})", marks.join(", "));
+        for row in sql.query(&text, &params)? {
+            let cells = row.cells();
+            // Column 2 is the id.
+            if let Some(Cell::Text(id)) = cells.get(2) {
+                found.insert(id.clone(), cells);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// How many ids there are between two, up to a number.
+pub(crate) fn count_records(
+    sql: &mut dyn Sql,
+    kind: &str,
+    (above, below): (&str, &str),
+    most: u64,
+) -> Result<u64, StoreError> {
+    let meant = "FROM present p WHERE p.kind = $1 AND p.id > $2 AND p.id < $3";
+    let params = [Value::Text(kind), Value::Text(above), Value::Text(below)];
+    // Whether there are so many first: then none of them is counted.
+    let text = format!("SELECT p.id {meant} ORDER BY p.id LIMIT 1 OFFSET $4");
+    let last = [&params[..], &[Value::index(most.saturating_sub(1))]].concat();
+    if !sql.query(&text, &last)?.is_empty() {
+        return Ok(most);
+    }
+    let text = format!("SELECT COUNT(*) {meant}");
+    sql.query(&text, &params)?.into_iter().next().map_or(Ok(0), |mut row| row.index())
 }
 
 /// The version of a record that a leaf stands for, present or not, and not attested.
@@ -116,3 +161,6 @@ pub(crate) fn record_rows(sql: &mut dyn Sql, kind: &str) -> Result<Vec<Vec<Cell>
         }
     }
 }
+
+/// Ids asked for at once: few sizes, so that few statements are parsed.
+const ASK_MAX: usize = 64;

@@ -1,8 +1,9 @@
 //! One SQL text for two engines: a small synchronous layer over SQLite and PostgreSQL.
 //!
 //! Rules of the text: parameters are `$1..$n`, first used in that order, none skipped (SQLite binds them by position);
-//! types are BIGINT, TEXT and BYTEA; a table's numeric key is written `BIGINT PRIMARY KEY`, which SQLite reads as `INTEGER
-//! PRIMARY KEY` so that it is the row's own address (the one substitution, in [`sqlite`]). A column declared BYTEA has
+//! types are BIGINT, TEXT and BYTEA. Two things of a schema SQLite reads otherwise (the substitutions, in [`sqlite`]): a table's numeric
+//! key, `BIGINT PRIMARY KEY`, is its `INTEGER PRIMARY KEY`, so that it is the row's own address; and what is marked `/* WITHOUT ROWID */`
+//! lies in the order of its key. A column declared BYTEA has
 //! NUMERIC affinity in SQLite, which leaves blobs alone (SQLite datatype3 section 3.1); every column is bound by its own type.
 
 mod connect;

@@ -13,10 +13,12 @@ pub(super) fn check(sql: &mut dyn Sql, report: &mut Report) -> Result<(), StoreE
     })?;
     present_of_records(sql, report)?;
     records_of_present(sql, report)?;
-    derived::wards(sql, &mut |_, wrong| {
+    let mut sink = |_: &mut dyn Sql, wrong: Vec<Wrong>| {
         wrong.iter().for_each(|wrong| report.find_wrong(wrong));
         Ok(())
-    })
+    };
+    derived::wards(sql, &mut sink)?;
+    derived::keywords(sql, &mut sink)
 }
 
 /// Every record has its last version in `present`.

@@ -7,6 +7,7 @@ use hsm::Message;
 use policy::Timestamp;
 
 use super::item::{Item, Reply};
+use super::keywords;
 use super::projections::{self, Tally};
 use super::wards;
 use crate::forms::leaf::{Numbers, Tail};
@@ -444,6 +445,7 @@ impl<'a> Batch<'a> {
         tally.write(sql)?;
         projections::records(sql, &self.records)?;
         wards::records(sql, &self.records)?;
+        keywords::records(sql, &self.records)?;
         wards::readings(sql, self.node, &self.accesses)
     }
 

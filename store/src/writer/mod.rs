@@ -8,6 +8,7 @@ mod batch;
 mod bulk;
 mod handle;
 mod item;
+mod keywords;
 pub(crate) mod pending;
 mod projections;
 mod thread;

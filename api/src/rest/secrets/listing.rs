@@ -34,7 +34,8 @@ pub(crate) struct SecretFilter {
     owner: Option<Owner>,
     /// At this path or below it.
     within: Option<String>,
-    /// With this in their path or description, whatever the case.
+    /// With words in their path or description that begin as each word of this does, whatever the case: `bill db`. The first page has the
+    /// first of all there are; they come by word, and of one word by owner and path.
     search: Option<String>,
     /// With this tag, `name` or `name=value`.
     tag: Option<String>,

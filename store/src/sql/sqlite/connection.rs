@@ -281,6 +281,7 @@ impl Sql for Sqlite {
 
     fn script(&mut self, sql: &str) -> Result<(), SqlError> {
         let sql = sql.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY");
+        let sql = sql.replace("/* WITHOUT ROWID */", "WITHOUT ROWID");
         self.connection.execute_batch(&sql).map_err(fault)
     }
 
