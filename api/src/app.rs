@@ -15,10 +15,13 @@ use secrets::keyring::TransitKeys;
 use secrets::{Leases, Rotations, SecretError, Vault};
 use store::Ledger;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Doorkeeper, Sessions};
 use crate::limits::Limits;
-use crate::observe::{BackupWatch, Ends, Keepsakes, Lookout, Metrics, Notice, Sentences, Surveyor, Wrapping};
+use crate::observe::{
+    BackupWatch, ChangeFeed, Ends, Keepsakes, Lookout, Metrics, Notice, Sentences, Surveyor, Wrapping,
+};
 use crate::problem::{Kind, Problem, reference};
 
 /// How old what is known of the tokens' ends may be.
@@ -45,6 +48,9 @@ struct Inner {
     /// Where both are done.
     places: Places,
     backups: BackupWatch,
+    changes: ChangeFeed,
+    /// The service ends: whoever waits is answered.
+    stopping: CancellationToken,
     world: World,
     limits: Limits,
     metrics: Arc<Metrics>,
@@ -74,6 +80,7 @@ impl App {
         let transit = TransitKeys::new(vault.clone(), limits.key_memory);
         let rotations = Rotations::new(vault.clone(), authority.instance().get());
         let leases = Leases::new(vault.clone(), authority.instance().get());
+        let changes = ChangeFeed::new(vault.clone(), ledger.clone());
         let keepsakes = Arc::new(Keepsakes::new(vault.clone(), rotations.clone(), world.clone()));
         let (rotation_alarms, lease_alarms) = (Sentences::default(), Sentences::default());
         let (wrapping, backups) = (Wrapping::default(), BackupWatch::default());
@@ -105,6 +112,8 @@ impl App {
             lease_alarms,
             places,
             backups,
+            changes,
+            stopping: CancellationToken::new(),
             world,
             limits,
             metrics,
@@ -180,6 +189,16 @@ impl App {
     /// How backups are.
     pub(crate) fn backups(&self) -> &BackupWatch {
         &self.0.backups
+    }
+
+    /// What changed of secrets lately.
+    pub(crate) fn changes(&self) -> &ChangeFeed {
+        &self.0.changes
+    }
+
+    /// Cancelled when the service is asked to end: whoever waits for something is answered with what there is.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
     }
 
     /// Time and luck.

@@ -50,7 +50,7 @@ pub use turning::{
     TurningWish, WINDOWS_MAX, Warrants,
 };
 pub use vault::{
-    CACHE_SECS_MAX, Change, Code, KeptRead, LEFT_SHOWN_MAX, LastRead, Lease as CacheLease, Left, Listed, LostRegister,
-    Naming, Opened, PENDING_SECS, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Recovery, Search, Secret, Standing,
-    Tally, UNREAD_DAYS, Vault, Version, Walked, Wanted, Wrapping,
+    CACHE_SECS_MAX, Change, Changed, Code, ENDS_MAX, Happened, KeptRead, LEFT_SHOWN_MAX, LastRead, Lease as CacheLease,
+    Left, Listed, LostRegister, Naming, Opened, PENDING_SECS, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Recovery,
+    Search, Secret, Standing, Tally, UNREAD_DAYS, Vault, Version, Walked, Wanted, Wrapping,
 };

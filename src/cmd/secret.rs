@@ -9,11 +9,13 @@ mod lease;
 mod put;
 mod rotating;
 pub(super) mod typed;
+mod watch;
 
 use self::get::{Get, get};
 use self::lease::{LEASE, Lease, lease};
 use self::put::{Describe, Put, describe, put};
 use self::rotating::{Rotate, Rotation, rotate, rotation};
+use self::watch::{WATCH, Watching, watch};
 use crate::Global;
 use crate::client::Client;
 use crate::failure::{Failure, OrFail};
@@ -52,6 +54,9 @@ enum What {
         /// Where it stands, e.g. prod/billing/db
         path: String,
     },
+    /// Print what happens to secrets, as it happens
+    #[command(after_help = WATCH)]
+    Watch(Watching),
     /// Say something else of a secret: what it is for, its tags, how many versions are kept
     Describe(Describe),
     /// Go back: an older version is current again, and what was current is previous
@@ -212,6 +217,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
             versions(&secret, global.json);
             Ok(())
         }
+        What::Watch(args) => watch(args, &client, global).await,
         What::Describe(args) => describe(args, &client, global).await,
         What::Rollback { path, to } => act("roll-back", json!({"path": path, "version": to}), &client, global).await,
         What::Rotate(args) => rotate(args, &client, global).await,

@@ -56,7 +56,7 @@ pub use nouns::entry::{
 };
 pub use nouns::error::{HELD, StoreError};
 pub use nouns::held::{Held, Witness};
-pub use nouns::record::{Record, RecordFilter, SETTING, StoredRecord};
+pub use nouns::record::{Record, RecordChange, RecordChanges, RecordFilter, SETTING, StoredRecord};
 pub use nouns::renewer::{Class, Renewer};
 pub use nouns::sealed::{Rewrapped, SEAL_END, SEALED, SEALED_BYTES_MAX, Seals};
 pub use nouns::shard::{SHARDS_MAX, Shard};

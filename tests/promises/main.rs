@@ -16,6 +16,7 @@ mod bad_input;
 mod behaviour;
 mod cache;
 mod ceremony;
+mod changes;
 mod cli;
 mod code;
 mod crash;

@@ -29,7 +29,7 @@ use crate::intake::typed;
         asking::post, listing::list, listing::show, ending::revoke, ending::revoke_shown, ending::revoke_by_key, ending::release, asking::renew,
         requests::list, requests::show, requests::approve, requests::refuse, requests::collect,
         revocations::post, revocations::list, revocations::show, revocations::confirm,
-        secrets::listing::list, secrets::listing::show, secrets::writing::put, secrets::writing::describe, secrets::reading::one, secrets::reading::many, secrets::kept::tell, secrets::acts::act,
+        secrets::listing::list, secrets::listing::show, secrets::changes::changes, secrets::writing::put, secrets::writing::describe, secrets::reading::one, secrets::reading::many, secrets::kept::tell, secrets::acts::act,
         secrets::rotations::list, secrets::rotations::show, secrets::rotations::put, secrets::rotations::end,
         secrets::lease_roles::show, secrets::lease_roles::put, secrets::lease_roles::end,
         secrets::leases::post, secrets::leases::list, secrets::leases::show, secrets::leases::renew, secrets::leases::end,

@@ -39,6 +39,7 @@ pub(crate) fn routes() -> Router<App> {
             "/api/v1/secrets/{*path}",
             get(secrets::listing::show).put(secrets::writing::put).patch(secrets::writing::describe),
         )
+        .route("/api/v1/secret-changes", get(secrets::changes::changes))
         .route("/api/v1/secret-values", post(secrets::reading::many))
         .route("/api/v1/secret-cache-reads", post(secrets::kept::tell))
         .route("/api/v1/secret-values/{*path}", get(secrets::reading::one))

@@ -4,6 +4,7 @@ extern crate chancery_api as api;
 
 mod house;
 
+mod changes;
 mod connections;
 mod identity;
 mod intake;

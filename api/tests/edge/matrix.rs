@@ -177,6 +177,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ),
         ("GET /api/v1/secrets", route(Method::GET, "/api/v1/secrets?owner=web", None)),
         ("GET /api/v1/secrets, of another owner", route(Method::GET, "/api/v1/secrets?owner=db", None)),
+        ("GET /api/v1/secret-changes", route(Method::GET, "/api/v1/secret-changes", None)),
         ("GET /api/v1/secrets/{path}", route(Method::GET, format!("/api/v1/secrets/{secret}"), None)),
         ("GET /api/v1/secrets/{path}, nothing there", route(Method::GET, "/api/v1/secrets/nothing/there", None)),
         (

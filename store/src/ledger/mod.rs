@@ -2,6 +2,7 @@
 
 mod base;
 
+mod changing;
 mod knowing;
 mod log;
 mod reading;

@@ -33,7 +33,7 @@ pub(crate) use list::matches;
 pub(crate) use log::{checkpoint, checkpoint_of, head, leaves};
 pub(crate) use objects::{crl_settled_since, object, object_slots};
 pub(crate) use outlook::outlook;
-pub(crate) use records::{each_present, record_at, record_get, record_list, record_of, record_rows};
+pub(crate) use records::{each_present, record_at, record_get, record_leaves, record_list, record_of, record_rows};
 pub(crate) use renewals::due;
 pub(crate) use search::list;
 pub(crate) use wards::{count_wards, readers, readings, wards, wards_of};
