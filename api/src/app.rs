@@ -12,7 +12,7 @@ use drivers::Places;
 use lifecycle::RenewalWatch;
 use policy::{Action, Actor, Grant, Resource, World};
 use secrets::keyring::TransitKeys;
-use secrets::{Leases, Rotations, SecretError, Vault};
+use secrets::{Leases, Refreshes, Rotations, SecretError, Vault};
 use store::Ledger;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +45,11 @@ struct Inner {
     /// Somebody asked for a lease, or for its end.
     lease_asked: Arc<Notify>,
     lease_alarms: Sentences,
-    /// Where both are done.
+    refreshes: Refreshes,
+    /// Somebody asked for a token.
+    refresh_asked: Arc<Notify>,
+    refresh_alarms: Sentences,
+    /// Where all of it is done.
     places: Places,
     backups: BackupWatch,
     changes: ChangeFeed,
@@ -79,14 +83,17 @@ impl App {
         let vault = Vault::new(ledger.clone(), limits.key_memory);
         let transit = TransitKeys::new(vault.clone(), limits.key_memory);
         let rotations = Rotations::new(vault.clone(), authority.instance().get());
+        let refreshes = Refreshes::new(vault.clone(), authority.instance().get());
         let leases = Leases::new(vault.clone(), authority.instance().get());
         let changes = ChangeFeed::new(vault.clone(), ledger.clone());
         let keepsakes = Arc::new(Keepsakes::new(vault.clone(), rotations.clone(), world.clone()));
         let (rotation_alarms, lease_alarms) = (Sentences::default(), Sentences::default());
+        let refresh_alarms = Sentences::default();
         let (wrapping, backups) = (Wrapping::default(), BackupWatch::default());
         let tasks = [
             ("rotations", rotation_alarms.clone()),
             ("leases", lease_alarms.clone()),
+            ("tokens", refresh_alarms.clone()),
             ("the recovery key", wrapping.alarms().clone()),
         ];
         let lookout = Lookout::new(
@@ -110,6 +117,9 @@ impl App {
             leases,
             lease_asked: Arc::default(),
             lease_alarms,
+            refreshes,
+            refresh_asked: Arc::default(),
+            refresh_alarms,
             places,
             backups,
             changes,
@@ -179,6 +189,21 @@ impl App {
     /// Who cannot be ended.
     pub(crate) fn lease_alarms(&self) -> &Sentences {
         &self.0.lease_alarms
+    }
+
+    /// OAuth tokens that are refreshed.
+    pub(crate) fn refreshes(&self) -> &Refreshes {
+        &self.0.refreshes
+    }
+
+    /// Wakes who does it.
+    pub(crate) fn refresh_asked(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.refresh_asked)
+    }
+
+    /// What went wrong with it.
+    pub(crate) fn refresh_alarms(&self) -> &Sentences {
+        &self.0.refresh_alarms
     }
 
     /// Where credentials are used.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use policy::{Secret, Timestamp, World};
 use secrets::rotation::{Credential, Outcome, Plan, Settings, Step};
-use secrets::{At, Errand, Hirer, Line, Product, Targets, Tenancy};
+use secrets::{Asked, At, ClientLogin, Endpoint, Endpoints, Errand, Hirer, Line, Product, Targets, Tenancy, Tokens};
 
 use crate::carry::carry_out;
 use crate::driver::{Dynamic, Fault, Lease, Login};
 use crate::host::{Host, HostError};
 use crate::ldap::{Begins, Ldap};
 use crate::mariadb::MariaDb;
-use crate::outside::{Exec, Hook, Http, Outside, Program};
+use crate::outside::{Exec, Hook, Http, Outside, Program, ask_endpoint, check_endpoint};
 use crate::postgres::Postgres;
 use crate::redis::{Redis, Saved};
 
@@ -99,6 +99,16 @@ impl Targets for Places {
             (Product::Ldaps, Ok(host)) => carry_out(&Ldap::new(host, Begins::AtOnce), step, admin, secret).await,
         };
         done.unwrap_or_else(|| Fault::away("this is done in the register, not at a target").into())
+    }
+}
+
+impl Endpoints for Places {
+    fn check(&self, at: &Endpoint) -> Result<(), String> {
+        check_endpoint(at)
+    }
+
+    async fn ask(&self, at: &Endpoint, client: &ClientLogin, asked: &Asked) -> Result<Tokens, Outcome> {
+        ask_endpoint(at, client, asked).await
     }
 }
 

@@ -28,6 +28,7 @@ mod kinds;
 mod leasing;
 mod nouns;
 pub mod recovery;
+mod refreshing;
 pub mod rotation;
 pub mod transit;
 mod turning;
@@ -45,6 +46,9 @@ pub use leasing::{
     Hirer, LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseRole, Leased, Leases, RoleWish, Stage as LeaseStage, Tenancy,
 };
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
+pub use refreshing::{
+    Asked, ClientLogin, Endpoint, Endpoints, Halt, Refresh, RefreshWish, Refreshes, Tokens, URL_BYTES_MAX, Way,
+};
 pub use turning::{
     At, Due, Errand, Line, Login, Overdue, Place, Product, ROOTS_BYTES_MAX, Rotations, Targets, Turn, Turning,
     TurningWish, WINDOWS_MAX, Warrants,

@@ -37,6 +37,7 @@ mod pages;
 mod profiles;
 mod quickstart;
 mod recovery;
+mod refreshing;
 mod rotation;
 mod seals;
 mod secrets;

@@ -31,6 +31,7 @@ use crate::intake::typed;
         revocations::post, revocations::list, revocations::show, revocations::confirm,
         secrets::listing::list, secrets::listing::show, secrets::changes::changes, secrets::writing::put, secrets::writing::describe, secrets::reading::one, secrets::reading::many, secrets::kept::tell, secrets::acts::act,
         secrets::rotations::list, secrets::rotations::show, secrets::rotations::put, secrets::rotations::end,
+        secrets::refreshes::show, secrets::refreshes::put, secrets::refreshes::ask, secrets::refreshes::end,
         secrets::lease_roles::show, secrets::lease_roles::put, secrets::lease_roles::end,
         secrets::leases::post, secrets::leases::list, secrets::leases::show, secrets::leases::renew, secrets::leases::end,
         recovery::show, recovery::take, recovery::wrap,

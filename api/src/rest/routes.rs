@@ -47,6 +47,13 @@ pub(crate) fn routes() -> Router<App> {
             "/api/v1/secret-rotations/{*path}",
             get(secrets::rotations::show).put(secrets::rotations::put).delete(secrets::rotations::end),
         )
+        .route(
+            "/api/v1/secret-refreshes/{*path}",
+            get(secrets::refreshes::show)
+                .put(secrets::refreshes::put)
+                .post(secrets::refreshes::ask)
+                .delete(secrets::refreshes::end),
+        )
         .route("/api/v1/secret-rotations", get(secrets::rotations::list))
         .route(
             "/api/v1/secret-lease-roles/{*path}",

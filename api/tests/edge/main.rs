@@ -4,6 +4,7 @@ extern crate chancery_api as api;
 
 mod house;
 
+mod bundles;
 mod changes;
 mod connections;
 mod identity;

@@ -6,9 +6,14 @@ use std::time::{Duration, Instant};
 use secrets::{Reference, SecretPath, Which};
 use serde_json::Value;
 
+use super::source::jittered;
 use crate::client::Client;
 use crate::failure::Exit;
 use crate::parts::changes::{Changes, Heard, common};
+
+/// Between two questions to a server that is away, doubled up to the longest.
+const AGAIN_MIN: Duration = Duration::from_secs(1);
+const AGAIN_MAX: Duration = Duration::from_secs(30);
 
 /// Who listens for changes of some secrets.
 pub struct Ear {
@@ -29,6 +34,7 @@ impl Ear {
     /// Rests until something changed, or until something else is due; where nobody tells, for a pause. Then it is worth a look.
     pub async fn rest(&mut self, client: &Client, pause: Duration, due: Duration) {
         let end = Instant::now() + due;
+        let (mut heard_at, mut again) = (Instant::now(), AGAIN_MIN);
         while !self.is_deaf {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -38,11 +44,17 @@ impl Ear {
             let is_first = self.changes.cursor().is_none();
             match self.changes.next(client, left).await {
                 Ok(heard) if is_first || self.is_ours(&heard) => return,
-                Ok(_) => {}
-                Err(failure) => {
-                    self.is_deaf = failure.exit() != Exit::Unavailable;
-                    break;
+                Ok(_) => (heard_at, again) = (Instant::now(), AGAIN_MIN),
+                // It is away, or has no place for one more: it is asked again, and after the pause it is worth a look all the same.
+                Err(failure) if failure.exit() == Exit::Unavailable => {
+                    let rest = pause.saturating_sub(heard_at.elapsed()).min(left);
+                    if rest.is_zero() {
+                        return;
+                    }
+                    tokio::time::sleep(jittered(again).min(rest)).await;
+                    again = again.saturating_mul(2).min(AGAIN_MAX);
                 }
+                Err(_) => self.is_deaf = true,
             }
         }
         tokio::time::sleep(pause.min(end.saturating_duration_since(Instant::now()))).await;

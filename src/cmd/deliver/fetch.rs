@@ -28,6 +28,8 @@ pub struct Fetched {
     pub leases: HashMap<Reference, u64>,
     /// What was optional, and is not to be had.
     pub gone: Vec<Reference>,
+    /// What the server says of some of them beside their values.
+    pub said: BTreeSet<String>,
 }
 
 /// Nothing was fetched.
@@ -118,6 +120,7 @@ impl Fetched {
         self.values = values.with(reference.clone(), std::mem::take(&mut *bytes));
         self.versions.insert(reference.clone(), held.version);
         self.leaves.insert(held.leaf);
+        self.said.append(&mut held.said.drain(..).map(|said| format!("{}: {said}", reference.path)).collect());
         self.leases.extend(held.lease.map(|lease| (reference.clone(), lease.secs)));
         Ok(())
     }

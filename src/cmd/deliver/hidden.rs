@@ -34,6 +34,9 @@ pub struct Held {
     pub fields: BTreeMap<String, Field>,
     /// Absent: it may not be kept.
     pub lease: Option<Lease>,
+    /// What is to be known beside it; of an older server nothing.
+    #[serde(default)]
+    pub said: Vec<String>,
 }
 
 /// For how long it may be kept.

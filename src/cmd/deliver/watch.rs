@@ -19,7 +19,9 @@ use super::source::Source;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
-/// After failures the pause doubles up to this, or stays what was asked for where that is longer.
+/// What failed is done again after this, or after the interval where that is shorter; doubled each time.
+const RETRY_FIRST: Duration = Duration::from_secs(10);
+/// Up to this.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
 
 /// Nothing is done in less.
@@ -83,7 +85,11 @@ impl Watch {
                         (false, _) => self.has_cache_at(Instant::now()),
                         (true, _) => self.has_cache_at(Instant::now() + pause),
                     };
-                    pause = pause.saturating_mul(2).min(PAUSE_MAX.max(self.every));
+                    pause = if said.is_empty() {
+                        self.every.min(RETRY_FIRST)
+                    } else {
+                        pause.saturating_mul(2).min(PAUSE_MAX)
+                    };
                     let failure = failure.help("the program goes on with the values that it has; asked again later");
                     let text = if self.as_json { failure.json().to_string() } else { failure.to_string() };
                     // The same trouble is said once.

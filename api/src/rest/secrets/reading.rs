@@ -4,11 +4,11 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use policy::Action;
-use secrets::{FieldName, Opened, Reference, SecretError, Which};
+use secrets::{FieldName, Kind as SecretKind, Opened, Reference, SecretError, Which};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::resolving::{self, Root};
+use super::resolving::{self, Answered, Root};
 use super::shown::SecretValues;
 use super::{granted, path_of};
 use crate::app::App;
@@ -47,17 +47,18 @@ pub(crate) async fn one(
     let (secret, _grant) = granted(&app, &actor, Action::ReadSecret, &path).await?;
     let etag = format!("\"{}\"", secret.sha256_of(&which, app.world().now())?);
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    // What a reference stands for changes without it: of such a one nobody has the present value by its own digest.
-    let is_alone = secret.references(&which)?.is_empty();
+    // What a reference stands for changes without it, and so does a certificate: of such a one nobody has the present value by its own
+    // digest.
+    let is_alone = secret.references(&which)?.is_empty() && secret.kind() != SecretKind::CertificateBundle;
     if is_alone && known.is_some_and(|known| known.split(',').any(|one| one.trim() == etag)) {
         let mut unchanged = Response::new(axum::body::Body::empty());
         *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(closed(unchanged, Some(&etag)));
     }
-    let opened = resolving::read_one(&app, &actor, &path, &which).await?;
+    let Answered { opened, said } = resolving::read_one(&app, &actor, &path, &which).await?;
     has_field(&opened, field.as_ref())?;
     let etag = Some(format!("\"{}\"", opened.sha256)).filter(|_| is_alone);
-    let values = SecretValues::of(opened, field.as_ref().map(FieldName::as_str));
+    let values = SecretValues::of(opened, field.as_ref().map(FieldName::as_str)).saying(said);
     Ok(closed(json(StatusCode::OK, &values), etag.as_deref()))
 }
 
@@ -107,7 +108,7 @@ pub(crate) async fn many(
         let says = format!("1 to {} references are read at once.", store::ACCESSED_MAX);
         return Err(Problem::field("references", says));
     }
-    let mut outcomes: Vec<Result<Opened, Problem>> = Vec::with_capacity(wish.references.len());
+    let mut outcomes: Vec<Result<Answered, Problem>> = Vec::with_capacity(wish.references.len());
     let mut references = Vec::with_capacity(wish.references.len());
     for (at, text) in wish.references.iter().enumerate() {
         let wrong = |error: secrets::NameError| Problem::field(format!("references[{at}]"), error.to_string());
@@ -131,9 +132,9 @@ pub(crate) async fn many(
     }
     let items = wish.references.into_iter().zip(references).zip(outcomes).map(|((text, reference), outcome)| {
         let field = Some(&reference.field);
-        match outcome.and_then(|opened| has_field(&opened, field).map(|()| opened)) {
-            Ok(opened) => {
-                let secret = SecretValues::of(opened, field.map(FieldName::as_str));
+        match outcome.and_then(|answered| has_field(&answered.opened, field).map(|()| answered)) {
+            Ok(Answered { opened, said }) => {
+                let secret = SecretValues::of(opened, field.map(FieldName::as_str)).saying(said);
                 Answer { reference: text, secret: Some(secret), error: None, status: StatusCode::OK.as_u16() }
             }
             Err(problem) => {

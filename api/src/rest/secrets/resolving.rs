@@ -9,7 +9,7 @@ use std::sync::Arc;
 use policy::{Action, Actor, Grant};
 use secrets::{FieldName, Fields, Opened, Reference, Secret, SecretError, SecretPath, Wanted, Which};
 
-use super::granted;
+use super::{certificates, granted};
 use crate::app::App;
 use crate::problem::{Kind, Problem};
 
@@ -35,6 +35,13 @@ struct Plan {
     keep_secs: u64,
 }
 
+/// What was read, as it is answered.
+pub(super) struct Answered {
+    pub(super) opened: Opened,
+    /// What is to be said of it beside its values.
+    pub(super) said: Vec<String>,
+}
+
 /// Reads all of these, each for itself, with what they refer to.
 ///
 /// # Errors
@@ -43,7 +50,7 @@ pub(super) async fn read_all(
     app: &App,
     actor: &Actor,
     roots: Vec<Root>,
-) -> Result<Vec<Result<Opened, Problem>>, Problem> {
+) -> Result<Vec<Result<Answered, Problem>>, Problem> {
     let mut answers = Vec::with_capacity(roots.len());
     let mut plan = Plan::default();
     let mut firsts = Vec::with_capacity(roots.len());
@@ -67,15 +74,21 @@ pub(super) async fn read_all(
     }
     let places = plan.places;
     let read = app.vault().read_all(plan.wanted).await?;
-    let read: Vec<Result<Opened, Problem>> = read.into_iter().map(|one| one.map_err(Problem::from)).collect();
+    let mut there = Vec::with_capacity(read.len());
+    for one in read {
+        there.push(match one {
+            Ok(mut opened) => certificates::put_in(app, &mut opened).await.map(|said| Answered { opened, said }),
+            Err(error) => Err(Problem::from(error)),
+        });
+    }
     for (first, led) in firsts {
-        answers.push(led.and_then(|()| resolved(&read, &places, first, 0)));
+        answers.push(led.and_then(|()| resolved(&there, &places, first, 0)));
     }
     Ok(answers)
 }
 
 /// The same of one, looked at again where its references moved meanwhile.
-pub(super) async fn read_one(app: &App, actor: &Actor, path: &SecretPath, which: &Which) -> Result<Opened, Problem> {
+pub(super) async fn read_one(app: &App, actor: &Actor, path: &SecretPath, which: &Which) -> Result<Answered, Problem> {
     for look in (0..LOOKS_MAX).rev() {
         let (secret, grant) = granted(app, actor, Action::ReadSecret, path).await?;
         let root = Root { grant, secret, which: which.clone(), keep_secs: 0 };
@@ -139,23 +152,23 @@ async fn follow(
 
 /// What was opened at a place, with the values of its references in their fields.
 fn resolved(
-    read: &[Result<Opened, Problem>],
+    read: &[Result<Answered, Problem>],
     places: &BTreeMap<(SecretPath, String), usize>,
     place: usize,
     depth: usize,
-) -> Result<Opened, Problem> {
-    let opened = match read.get(place) {
-        Some(Ok(opened)) => opened,
+) -> Result<Answered, Problem> {
+    let Answered { opened, said } = match read.get(place) {
+        Some(Ok(answered)) => answered,
         Some(Err(problem)) => return Err(problem.clone()),
         None => return Err(Problem::new(Kind::NotFound, "It was not read.")),
     };
     let number = Which::Version(opened.number.try_into().map_err(|_| moved(opened.secret.path()))?);
-    let (mut fields, mut lease) = (copied(&opened.fields)?, opened.lease);
+    let (mut fields, mut lease, mut said) = (copied(&opened.fields)?, opened.lease, said.clone());
     for (name, Reference { path, field, which }) in opened.secret.references(&number)? {
         // The labels moved between the look and the reading.
         let there = places.get(&(path.clone(), which.to_string())).filter(|_| depth <= DEPTH_MAX);
         let there = there.ok_or_else(|| moved(opened.secret.path()))?;
-        let other = resolved(read, places, *there, depth + 1)?;
+        let Answered { opened: other, said: more } = resolved(read, places, *there, depth + 1)?;
         let none = || {
             SecretError::NotFound(format!(
                 "{path} has no field {field}, to which {name} of {} refers",
@@ -163,12 +176,13 @@ fn resolved(
             ))
         };
         let value = other.fields.get(field.as_str()).ok_or_else(none)?;
+        said.extend(more);
         // Whoever keeps it keeps what it refers to, and none of it longer than he may.
         lease = lease.zip(other.lease).map(|(ours, theirs)| ours.shorter(theirs));
         let name: FieldName = name.parse().map_err(|_| moved(opened.secret.path()))?;
         fields.set(name, value.to_vec()).map_err(|error| Problem::field("references", error.to_string()))?;
     }
-    Ok(Opened {
+    let opened = Opened {
         secret: opened.secret.clone(),
         number: opened.number,
         sha256: opened.sha256.clone(),
@@ -176,7 +190,8 @@ fn resolved(
         fields,
         leaf: opened.leaf,
         lease,
-    })
+    };
+    Ok(Answered { opened, said })
 }
 
 fn copied(fields: &Fields) -> Result<Fields, Problem> {
