@@ -119,6 +119,8 @@ impl Refreshes {
         }
         refresh.body.asking = None;
         refresh.body.halted = None;
+        refresh.body.tries = 0;
+        refresh.body.said = String::new();
         refresh.body.due = now;
         self.write(&grant, &refresh).await?;
         self.there(path).await

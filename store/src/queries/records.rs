@@ -51,7 +51,7 @@ pub(crate) fn record_leaves(
     let text = "SELECT leaf FROM record WHERE leaf >= $1 AND leaf < $2 AND kind = $3 ORDER BY leaf LIMIT $4";
     let range = [Value::index(leaves.start), Value::index(leaves.end)];
     let params = [range[0], range[1], Value::Text(kind), Value::index(page_size(limit) as u64)];
-    sql.query(text, &params)?.into_iter().map(|mut row| Ok(row.index()?)).collect()
+    sql.query(text, &params)?.into_iter().map(|mut row| row.index()).collect()
 }
 
 /// The present versions that match, by id. A version that was replaced does not match, whatever it said.
