@@ -100,8 +100,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "secrets",
         &[
-            "nouns", "envelope", "recovery", "kinds", "transit", "rotation", "error", "due", "vault", "keyring",
-            "turning", "leasing",
+            "nouns",
+            "envelope",
+            "recovery",
+            "kinds",
+            "transit",
+            "rotation",
+            "error",
+            "due",
+            "vault",
+            "keyring",
+            "turning",
+            "leasing",
+            "refreshing",
         ],
     ),
     (

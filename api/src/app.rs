@@ -12,13 +12,16 @@ use drivers::Places;
 use lifecycle::RenewalWatch;
 use policy::{Action, Actor, Grant, Resource, World};
 use secrets::keyring::TransitKeys;
-use secrets::{Leases, Rotations, SecretError, Vault};
+use secrets::{Leases, Refreshes, Rotations, SecretError, Vault};
 use store::Ledger;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Doorkeeper, Sessions};
 use crate::limits::Limits;
-use crate::observe::{BackupWatch, Ends, Keepsakes, Lookout, Metrics, Names, Notice, Sentences, Surveyor, Wrapping};
+use crate::observe::{
+    BackupWatch, ChangeFeed, Ends, Keepsakes, Lookout, Metrics, Names, Notice, Sentences, Surveyor, Wrapping,
+};
 use crate::problem::{Kind, Problem, reference};
 
 /// How old what is known of the tokens' ends may be.
@@ -42,9 +45,16 @@ struct Inner {
     /// Somebody asked for a lease, or for its end.
     lease_asked: Arc<Notify>,
     lease_alarms: Sentences,
-    /// Where both are done.
+    refreshes: Refreshes,
+    /// Somebody asked for a token.
+    refresh_asked: Arc<Notify>,
+    refresh_alarms: Sentences,
+    /// Where all of it is done.
     places: Places,
     backups: BackupWatch,
+    changes: ChangeFeed,
+    /// The service ends: whoever waits is answered.
+    stopping: CancellationToken,
     world: World,
     limits: Limits,
     metrics: Arc<Metrics>,
@@ -73,13 +83,17 @@ impl App {
         let vault = Vault::new(ledger.clone(), limits.key_memory);
         let transit = TransitKeys::new(vault.clone(), limits.key_memory);
         let rotations = Rotations::new(vault.clone(), authority.instance().get());
+        let refreshes = Refreshes::new(vault.clone(), authority.instance().get());
         let leases = Leases::new(vault.clone(), authority.instance().get());
+        let changes = ChangeFeed::new(vault.clone(), ledger.clone());
         let keepsakes = Arc::new(Keepsakes::new(vault.clone(), rotations.clone(), world.clone()));
         let (rotation_alarms, lease_alarms) = (Sentences::default(), Sentences::default());
+        let refresh_alarms = Sentences::default();
         let (wrapping, backups) = (Wrapping::default(), BackupWatch::default());
         let tasks = [
             ("rotations", Names::Secrets, rotation_alarms.clone()),
             ("leases", Names::Secrets, lease_alarms.clone()),
+            ("tokens", Names::Secrets, refresh_alarms.clone()),
             ("the recovery key", Names::Nothing, wrapping.alarms().clone()),
         ];
         let lookout = Lookout::new(
@@ -103,8 +117,13 @@ impl App {
             leases,
             lease_asked: Arc::default(),
             lease_alarms,
+            refreshes,
+            refresh_asked: Arc::default(),
+            refresh_alarms,
             places,
             backups,
+            changes,
+            stopping: CancellationToken::new(),
             world,
             limits,
             metrics,
@@ -172,6 +191,21 @@ impl App {
         &self.0.lease_alarms
     }
 
+    /// OAuth tokens that are refreshed.
+    pub(crate) fn refreshes(&self) -> &Refreshes {
+        &self.0.refreshes
+    }
+
+    /// Wakes who does it.
+    pub(crate) fn refresh_asked(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.refresh_asked)
+    }
+
+    /// What went wrong with it.
+    pub(crate) fn refresh_alarms(&self) -> &Sentences {
+        &self.0.refresh_alarms
+    }
+
     /// Where credentials are used.
     pub(crate) fn places(&self) -> &Places {
         &self.0.places
@@ -180,6 +214,16 @@ impl App {
     /// How backups are.
     pub(crate) fn backups(&self) -> &BackupWatch {
         &self.0.backups
+    }
+
+    /// What changed of secrets lately.
+    pub(crate) fn changes(&self) -> &ChangeFeed {
+        &self.0.changes
+    }
+
+    /// Cancelled when the service is asked to end: whoever waits for something is answered with what there is.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
     }
 
     /// Time and luck.

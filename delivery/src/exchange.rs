@@ -37,6 +37,8 @@ pub struct Fetched {
     pub leases: HashMap<Reference, u64>,
     /// What was optional, and is not to be had.
     pub gone: Vec<Reference>,
+    /// What the server says of some of them beside their values.
+    pub said: BTreeSet<String>,
 }
 
 /// A reference without a value, and why.
@@ -108,6 +110,7 @@ impl Fetched {
         self.values = values.with(reference.clone(), std::mem::take(&mut *bytes));
         self.versions.insert(reference.clone(), held.version);
         self.leaves.insert(held.leaf);
+        self.said.extend(held.said.into_iter().map(|said| format!("{}: {said}", reference.path)));
         self.leases.extend(held.lease.map(|lease| (reference.clone(), lease.secs)));
         Ok(())
     }
@@ -164,6 +167,9 @@ struct Held {
     fields: BTreeMap<String, Field>,
     /// Absent: it may not be kept.
     lease: Option<Lease>,
+    /// What is to be known beside it; of an older server nothing.
+    #[serde(default)]
+    said: Vec<String>,
 }
 
 /// For how long it may be kept.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use policy::{Owner, Secret, Timestamp, World};
 use secrets::rotation::{Credential, Outcome, Plan, Settings, Step};
-use secrets::{At, Errand, Hirer, Line, Product, Targets, Tenancy};
+use secrets::{Asked, At, ClientLogin, Endpoint, Endpoints, Errand, Hirer, Line, Product, Targets, Tenancy, Tokens};
 
 use crate::allowed::Allowed;
 use crate::carry::carry_out;
@@ -12,7 +12,7 @@ use crate::driver::{Dynamic, Fault, Lease, Login};
 use crate::host::{Host, HostError};
 use crate::ldap::{Begins, Ldap};
 use crate::mariadb::MariaDb;
-use crate::outside::{Exec, Hook, Http, Outside, Program, Served};
+use crate::outside::{Exec, Hook, Http, Outside, Program, Served, ask_endpoint, check_endpoint};
 use crate::postgres::Postgres;
 use crate::redis::{Redis, Saved};
 
@@ -167,6 +167,16 @@ impl Targets for Places {
             Some(outcome) => self.told(at, outcome),
             None => Fault::away("this is done in the register, not at a target").into(),
         }
+    }
+}
+
+impl Endpoints for Places {
+    fn check(&self, at: &Endpoint) -> Result<(), String> {
+        check_endpoint(at)
+    }
+
+    async fn ask(&self, at: &Endpoint, client: &ClientLogin, asked: &Asked) -> Result<Tokens, Outcome> {
+        ask_endpoint(at, client, asked).await
     }
 }
 

@@ -28,6 +28,7 @@ mod kinds;
 mod leasing;
 mod nouns;
 pub mod recovery;
+mod refreshing;
 pub mod rotation;
 pub mod transit;
 mod turning;
@@ -46,12 +47,16 @@ pub use leasing::{
     Leased, Leases, RoleWish, Stage as LeaseStage, Tenancy,
 };
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
+pub use refreshing::{
+    Asked, ClientLogin, Endpoint, Endpoints, Halt, Refresh, RefreshWish, Refreshes, Tokens, URL_BYTES_MAX, Way,
+};
 pub use turning::{
     At, Due, Errand, Leaked, Line, Login, Overdue, Pinned, Place, Product, REASON_CHARS_MAX, ROOTS_BYTES_MAX,
     Rotations, Targets, Turn, Turning, TurningWish, WINDOWS_MAX, Warrants, is_reason,
 };
 pub use vault::{
-    CACHE_SECS_MAX, Change, Code, Hand, KeptRead, LEFT_SHOWN_MAX, LastRead, Lease as CacheLease, Left, Listed,
-    LostRegister, Naming, Opened, PENDING_SECS, Put, RETENTION_DAYS_MAX, RETENTION_DAYS_MIN, Recovery, Search, Secret,
-    Standing, TAKEN_SHOWN_MAX, Tally, UNREAD_DAYS, Vault, Version, Walked, Wanted, Wrapping,
+    CACHE_SECS_MAX, Change, Changed, Code, ENDS_MAX, Hand, Happened, KeptRead, LEFT_SHOWN_MAX, LastRead,
+    Lease as CacheLease, Left, Listed, LostRegister, Naming, Opened, PENDING_SECS, Put, RETENTION_DAYS_MAX,
+    RETENTION_DAYS_MIN, Recovery, Search, Secret, Standing, TAKEN_SHOWN_MAX, Tally, UNREAD_DAYS, Vault, Version,
+    Walked, Wanted, Wrapping,
 };

@@ -7,13 +7,17 @@ use serde_json::{Value, json};
 mod get;
 mod lease;
 mod put;
+mod refreshing;
 mod rotating;
 pub(super) mod typed;
+mod watch;
 
 use self::get::{Get, get};
 use self::lease::{LEASE, Lease, lease};
 use self::put::{Describe, Put, describe, put};
+use self::refreshing::{REFRESH, Refresh, refresh};
 use self::rotating::{Rotate, Rotation, rotate, rotation};
+use self::watch::{WATCH, Watching, watch};
 use crate::Global;
 use crate::client::Client;
 use crate::failure::{Failure, OrFail};
@@ -52,6 +56,9 @@ enum What {
         /// Where it stands, e.g. prod/billing/db
         path: String,
     },
+    /// Print what happens to secrets, as it happens
+    #[command(after_help = WATCH)]
+    Watch(Watching),
     /// Say something else of a secret: what it is for, its tags, how many versions are kept
     Describe(Describe),
     /// Go back: an older version is current again, and what was current is previous
@@ -68,6 +75,9 @@ enum What {
     /// How a credential is exchanged by itself: show it, set it up, end it; or list all
     #[command(after_help = ROTATE)]
     Rotation(Box<Rotation>),
+    /// How an OAuth token is got anew before it ends: show it, set it up, do it now, end it
+    #[command(after_help = REFRESH)]
+    Refresh(Box<Refresh>),
     /// Users that live for a while: get one, renew it, give it back
     #[command(subcommand, after_help = LEASE)]
     Lease(Lease),
@@ -215,10 +225,12 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
             versions(&secret, global.json);
             Ok(())
         }
+        What::Watch(args) => watch(args, &client, global).await,
         What::Describe(args) => describe(args, &client, global).await,
         What::Rollback { path, to } => act("roll-back", json!({"path": path, "version": to}), &client, global).await,
         What::Rotate(args) => rotate(args, &client, global).await,
         What::Rotation(args) => rotation(*args, &client, global).await,
+        What::Refresh(args) => refresh(*args, &client, global).await,
         What::Lease(what) => lease(what, &client, global).await,
         What::Label { path, label, to, remove: _ } => {
             act("label", json!({"path": path, "label": label, "version": to}), &client, global).await

@@ -59,7 +59,7 @@ pub use nouns::held::{Held, Witness};
 pub use nouns::keyword::{
     KEYWORD_CHARS_MAX, KEYWORDS_MAX, Keyword, KeywordFilter, KeywordPage, KeywordRange, Keywords,
 };
-pub use nouns::record::{Record, RecordFilter, SETTING, StoredRecord};
+pub use nouns::record::{Record, RecordChange, RecordChanges, RecordFilter, SETTING, StoredRecord};
 pub use nouns::renewer::{Class, Renewer};
 pub use nouns::sealed::{Rewrapped, SEAL_END, SEALED, SEALED_BYTES_MAX, Seals};
 pub use nouns::shard::{SHARDS_MAX, Shard};

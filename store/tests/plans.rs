@@ -116,6 +116,14 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
     ledger.record_get("thing", "a").await.unwrap();
     assert!(!ledger.record_all("thing").await.unwrap().is_empty());
     assert!(!ledger.record_each("thing").await.unwrap().is_empty());
+    let changes = ledger.record_changes("thing", 0, 10).await.unwrap();
+    assert!(changes.items.first().is_some_and(|change| change.before.is_none()) && changes.through > 0);
+    assert!(ledger.mark(1).await.unwrap().is_some());
+    tokio::select! {
+        biased;
+        () = ledger.secret_beyond(u64::MAX) => panic!("no log is so long"),
+        () = std::future::ready(()) => {}
+    }
     ledger.record_text(store::TextKind::Profile, "a profile", &actor()).await.unwrap();
     ledger.text(store::TextKind::Profile, &text_hash("a profile")).await.unwrap().unwrap();
     ledger.refuse(refusal()).await.unwrap();

@@ -3,6 +3,7 @@
 //! Reads and counts; never writes, and answers nobody. What names owners or people takes the grant under which it is read.
 
 mod backups;
+mod changes;
 mod connections;
 mod exposition;
 mod notice;
@@ -20,6 +21,7 @@ mod health;
 pub(crate) mod inventory;
 
 pub(crate) use backups::{BackupStatus, BackupWatch, UnderWay};
+pub(crate) use changes::{ChangeFeed, Heard, Standing};
 pub(crate) use connections::{Connections, Outcome};
 pub(crate) use exposition::Exposition;
 pub(crate) use forecast::{Survey, Surveyor, live, renewed};

@@ -127,6 +127,16 @@ impl Keepsakes {
         self.vault.tally(owner, self.world.now()).await
     }
 
+    /// When they end, of an owner or of all, between two moments; and whether these are all. The grant is the reason why it may be told.
+    pub(crate) async fn ends(
+        &self,
+        _grant: &Grant,
+        owner: Option<&Owner>,
+        between: (Timestamp, Timestamp),
+    ) -> Result<(Vec<Timestamp>, bool), SecretError> {
+        self.vault.ends(owner, between).await
+    }
+
     /// How all of them are. The grant is the reason why it may be told.
     pub(crate) async fn survey(&self, _grant: &Grant) -> Result<Arc<SecretSurvey>, SecretError> {
         let kept = self.recent.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -49,6 +49,11 @@ impl Span {
         self.bar_hours * self.bars * HOUR
     }
 
+    /// From when to when it goes.
+    pub(super) fn between(self, now: Timestamp) -> (Timestamp, Timestamp) {
+        (self.begin(now), self.begin(now).plus_secs(self.secs()))
+    }
+
     /// Where the first bar begins: on the hour, as the register counts.
     fn begin(self, now: Timestamp) -> Timestamp {
         Timestamp::from_unix(now.unix().div_euclid(HOUR) * HOUR)
@@ -63,6 +68,8 @@ struct Bar {
     all: u64,
     /// What somebody must act for.
     act: u64,
+    /// Secrets that end then, beside all these.
+    secrets: u64,
 }
 
 /// The drawing with what stands beside it.
@@ -80,26 +87,29 @@ pub(super) struct Chart {
     pub(super) span: Span,
 }
 
-/// Draws an outlook. `list`: the address of the list of what ends from one time on and before another.
+/// Draws an outlook, and when secrets end on top of it. `list`, `secrets_list`: the addresses of the lists of what ends from one time on
+/// and before another.
 pub(super) fn draw(
-    outlook: &Outlook,
+    (outlook, secrets): (&Outlook, &[Timestamp]),
     now: Timestamp,
     span: Span,
     list: impl Fn(Timestamp, Timestamp) -> String,
+    secrets_list: impl Fn(Timestamp, Timestamp) -> String,
 ) -> Chart {
-    let (begin, end) = (span.begin(now), span.begin(now).plus_secs(span.secs()));
-    let bars = bars(outlook, begin, span);
-    let most = bars.iter().map(|bar| bar.all).max().unwrap_or(0);
+    let (begin, end) = span.between(now);
+    let bars = bars(outlook, secrets, begin, span);
+    let most = bars.iter().map(|bar| bar.all + bar.secrets).max().unwrap_or(0);
     let beyond = outlook.hours.iter().filter(|hour| hour.begins >= end).map(|hour| hour.live).sum();
     let mut svg = String::with_capacity(8_192);
     // Writing to a String does not fail.
     let _ = write!(
         svg,
-        "<svg viewBox=\"0 0 {} 100\" preserveAspectRatio=\"none\" role=\"group\" aria-label=\"Certificates by the time of their end\">",
+        "<svg viewBox=\"0 0 {} 100\" preserveAspectRatio=\"none\" role=\"group\" aria-label=\"Certificates and secrets by the time of their end\">",
         span.bars * STEP
     );
     for (place, bar) in (0..).zip(&bars) {
         draw_bar(&mut svg, place, bar, most, span, &list(bar.from, bar.to));
+        draw_secrets(&mut svg, place, bar, most, span, &secrets_list(bar.from, bar.to));
     }
     svg.push_str("</svg>");
     let quarter = span.secs() / TICKS;
@@ -121,10 +131,16 @@ const WIDTH: i64 = 8;
 /// Something is never drawn as nothing.
 const HEIGHT_MIN: u64 = 3;
 
-fn bars(outlook: &Outlook, begin: Timestamp, span: Span) -> Vec<Bar> {
+fn bars(outlook: &Outlook, secrets: &[Timestamp], begin: Timestamp, span: Span) -> Vec<Bar> {
     let secs = span.bar_hours * HOUR;
     let mut bars: Vec<Bar> = (0..span.bars)
-        .map(|n| Bar { from: begin.plus_secs(n * secs), to: begin.plus_secs((n + 1) * secs), all: 0, act: 0 })
+        .map(|n| Bar {
+            from: begin.plus_secs(n * secs),
+            to: begin.plus_secs((n + 1) * secs),
+            all: 0,
+            act: 0,
+            secrets: 0,
+        })
         .collect();
     let mut on = |at: Timestamp, count: fn(&mut Bar, u64), by: u64| {
         let place = usize::try_from(at.since(begin).div_euclid(secs)).ok();
@@ -138,6 +154,9 @@ fn bars(outlook: &Outlook, begin: Timestamp, span: Span) -> Vec<Bar> {
     for (at, _) in &outlook.acts {
         on(*at, |bar, by| bar.act += by, 1);
     }
+    for at in secrets {
+        on(*at, |bar, by| bar.secrets += by, 1);
+    }
     bars
 }
 
@@ -145,7 +164,7 @@ fn draw_bar(svg: &mut String, place: i64, bar: &Bar, most: u64, span: Span, list
     if bar.all == 0 {
         return;
     }
-    let (act, calm) = (height(bar.act.min(bar.all), most), height(bar.all.saturating_sub(bar.act), most));
+    let (act, calm) = bar.heights(most);
     let x = place * STEP + (STEP - WIDTH) / 2;
     let words = bar.in_words(span);
     let _ = write!(
@@ -166,24 +185,51 @@ fn draw_bar(svg: &mut String, place: i64, bar: &Bar, most: u64, span: Span, list
     svg.push_str("</a>");
 }
 
+/// The secrets of a bar, on top of it, with a link of their own.
+fn draw_secrets(svg: &mut String, place: i64, bar: &Bar, most: u64, span: Span, list: &str) {
+    if bar.secrets == 0 {
+        return;
+    }
+    let (act, calm) = bar.heights(most);
+    let height = height(bar.secrets, most);
+    let (x, y) = (place * STEP + (STEP - WIDTH) / 2, 100_u64.saturating_sub(act + calm + height));
+    let end = if bar.secrets == 1 { "1 secret ends" } else { &format!("{} secrets end", bar.secrets) };
+    let words = format!("{}: {end}", bar.when(span));
+    let _ = write!(
+        svg,
+        "<a href=\"{}\" aria-label=\"{words}\"><title>{words}</title>\
+         <rect class=\"secret\" x=\"{x}\" y=\"{y}\" width=\"{WIDTH}\" height=\"{height}\"/></a>",
+        list.replace('&', "&amp;")
+    );
+}
+
 impl Bar {
-    fn in_words(&self, span: Span) -> String {
-        let when = match span.bar_hours {
+    /// How high what needs attention is drawn, and what is in time.
+    fn heights(&self, most: u64) -> (u64, u64) {
+        (height(self.act.min(self.all), most), height(self.all.saturating_sub(self.act), most))
+    }
+
+    fn when(&self, span: Span) -> String {
+        match span.bar_hours {
             24 => day(self.from),
             hours if hours > 24 => format!("{} to {}", day(self.from), day(self.to.plus_secs(-1))),
             _ => format!("{} to {}", moment(self.from), moment(self.to)),
-        };
+        }
+    }
+
+    fn in_words(&self, span: Span) -> String {
+        let when = self.when(span);
         let act = if self.act > 0 { format!(", {} of them need attention", self.act) } else { String::new() };
         let end = if self.all == 1 { "1 ends" } else { &format!("{} end", self.all) };
         format!("{when}: {end}{act}")
     }
 }
 
-/// In hundredths of the drawing; two parts of a bar are at most the whole of it.
+/// In hundredths of the drawing; three parts of a bar are at most the whole of it.
 fn height(count: u64, most: u64) -> u64 {
     match count {
         0 => 0,
-        _ => (count.saturating_mul(100 - HEIGHT_MIN) / most.max(1)).max(HEIGHT_MIN),
+        _ => (count.saturating_mul(100 - 2 * HEIGHT_MIN) / most.max(1)).max(HEIGHT_MIN),
     }
 }
 
@@ -205,9 +251,26 @@ mod tests {
     }
 
     fn drawn(outlook: &Outlook, word: &str) -> Chart {
-        draw(outlook, NOW, Span::chosen(word, NOW, outlook), |from, to| {
-            format!("/?from={}&to={}", from.unix(), to.unix())
-        })
+        drawn_with(outlook, &[], word)
+    }
+
+    fn drawn_with(outlook: &Outlook, secrets: &[Timestamp], word: &str) -> Chart {
+        let list = |at: &'static str| {
+            move |from: Timestamp, to: Timestamp| format!("{at}?from={}&to={}", from.unix(), to.unix())
+        };
+        draw((outlook, secrets), NOW, Span::chosen(word, NOW, outlook), list("/"), list("/secrets"))
+    }
+
+    #[test]
+    fn secrets_stand_on_the_same_axis_and_lead_to_their_own_list() {
+        let secrets = [NOW.plus_secs(DAY), NOW.plus_secs(DAY), NOW.plus_secs(8 * DAY), NOW.plus_secs(400 * DAY)];
+        let chart = drawn_with(&outlook(&[(DAY, 3)], &[DAY]), &secrets, "month");
+        assert_eq!(chart.most, 5, "both count for the height of a bar");
+        assert!(chart.svg.contains(": 2 secrets end\"") && chart.svg.contains(": 1 secret ends\""), "{}", chart.svg);
+        assert_eq!(chart.svg.matches("href=\"/secrets?").count(), 2, "{}", chart.svg);
+        let tops = chart.svg.split("y=\"").skip(1).filter_map(|rest| rest.split('"').next()?.parse::<i64>().ok());
+        assert!(tops.clone().all(|y| (0..=100).contains(&y)), "{}", chart.svg);
+        assert_eq!(drawn_with(&outlook(&[], &[]), &secrets[..1], "month").most, 1, "secrets alone are drawn too");
     }
 
     #[test]
@@ -215,7 +278,7 @@ mod tests {
         let ends = outlook(&[(0, 1), (DAY, 2), (2 * DAY - HOUR, 4), (89 * DAY, 8), (200 * DAY, 16)], &[DAY]);
         for span in SPANS {
             let begin = span.begin(NOW);
-            let bars = bars(&ends, begin, span);
+            let bars = bars(&ends, &[], begin, span);
             assert_eq!(bars.len() as i64, span.bars);
             assert!(
                 bars.windows(2)

@@ -42,6 +42,9 @@ struct Overview {
     chart: Chart,
     spans: Vec<SpanLink>,
     beyond: String,
+    /// Whether secrets are drawn beside the certificates, and whether all of them are.
+    secrets: bool,
+    secrets_left: bool,
     rows: Vec<Row>,
     /// Whether the rows are what somebody must act for; else the next to end.
     acting: bool,
@@ -189,12 +192,19 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
         None => Vec::new(),
     };
     let all_kept = SecretsAsked { owner: list.owner.clone(), state: "expiring".to_owned(), ..SecretsAsked::default() };
-    let chart = chart::draw(&survey.certificates, now, span, between);
+    let (ends, is_whole) = secret_ends(app, actor, owner.as_ref(), span.between(now)).await?;
+    let secrets_between = |from: Timestamp, to: Timestamp| {
+        let owner = owner.as_ref().map(ToString::to_string).unwrap_or_default();
+        SecretsAsked { owner, from: from.rfc3339(), to: to.rfc3339(), ..SecretsAsked::default() }.link()
+    };
+    let chart = chart::draw((&survey.certificates, &ends), now, span, between, secrets_between);
     Ok(Overview {
+        secrets: !ends.is_empty(),
+        secrets_left: !is_whole,
         head: Head::of(app, actor, Place::Overview),
         now: now.rfc3339(),
         at: moment(now),
-        empty,
+        empty: empty && ends.is_empty(),
         first: First::of(app, actor, headers, uri),
         proposals,
         says,
@@ -412,6 +422,20 @@ impl Says {
             first: format!("{issued} {of_secrets}"),
             second: format!("{}{why}", self.second).trim().to_owned(),
         }
+    }
+}
+
+/// When secrets end within the drawing, for who may know of them; for others there are none.
+async fn secret_ends(
+    app: &App,
+    actor: &Actor,
+    owner: Option<&Owner>,
+    between: (Timestamp, Timestamp),
+) -> Result<(Vec<Timestamp>, bool), Problem> {
+    let on = Resource::secret(owner.cloned(), "");
+    match app.authority().policies().decide(actor, Action::ListSecrets, &on) {
+        Ok(grant) => Ok(app.keepsakes().ends(&grant, owner, between).await?),
+        Err(_) => Ok((Vec::new(), true)),
     }
 }
 

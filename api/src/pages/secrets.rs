@@ -49,6 +49,10 @@ pub(super) struct SecretsAsked {
     pub(super) owner: String,
     pub(super) tag: String,
     pub(super) state: String,
+    /// Whose current version ends from this moment on, RFC 3339.
+    pub(super) from: String,
+    /// And before this one; both or neither.
+    pub(super) to: String,
     pub(super) cursor: String,
 }
 
@@ -226,6 +230,11 @@ impl SecretsAsked {
             return Err(Problem::field("state", "No secret is like that: choose one of the list."));
         }
         let is = |state: &str| self.state == state;
+        let moment = |name: &'static str, value: &str| {
+            let parsed = text(value).map(|value| Timestamp::parse_rfc3339(&value)).transpose();
+            parsed.map_err(|error| Problem::field(name, error.to_string()))
+        };
+        let ends = moment("from", &self.from)?.zip(moment("to", &self.to)?);
         Ok(SecretsSought {
             owner: owner.map_err(|error| Problem::field("owner", error.to_string()))?,
             within: within.map_err(|error: secrets::NameError| Problem::field("within", error.to_string()))?,
@@ -233,6 +242,7 @@ impl SecretsAsked {
             tag: text(&self.tag),
             deleted: is("deleted"),
             expiring_secs: if is("expired") { Some(0) } else { is("expiring").then_some(30 * DAY_SECS) },
+            ends,
             unread_secs: is("unread").then_some(UNREAD_DAYS.unsigned_abs() * DAY_SECS),
             stuck: is("stuck"),
             overdue: is("overdue"),
@@ -254,13 +264,24 @@ impl SecretsAsked {
             USED => "Secrets in use",
             _ => "Secrets",
         };
+        let which = match self.ends_between() {
+            Some((from, to)) => format!("Secrets that end from {from} to {to}"),
+            None => which.to_owned(),
+        };
         let within = if self.within.is_empty() { String::new() } else { format!(" at {}", self.within) };
         let owner = if self.owner.is_empty() { String::new() } else { format!(" of {}", self.owner) };
         format!("{which}{within}{owner}")
     }
 
+    /// The moments between which they end, as they are shown.
+    fn ends_between(&self) -> Option<(String, String)> {
+        let read = |text: &str| Timestamp::parse_rfc3339(text).ok().map(moment);
+        read(&self.from).zip(read(&self.to))
+    }
+
     fn order(&self) -> &'static str {
         match self.state.as_str() {
+            _ if self.ends_between().is_some() => "the first to end first",
             "expiring" | "expired" => "the first to end first",
             "unread" => "what nobody read for longest first",
             "stuck" => "what waits for longest first",
@@ -279,9 +300,18 @@ impl SecretsAsked {
 
     /// The address of a list that is asked for so.
     pub(super) fn link(&self) -> String {
-        let SecretsAsked { q, within, owner, tag, state, cursor } = self;
-        let pairs =
-            [("q", q), ("within", within), ("owner", owner), ("tag", tag), ("state", state), ("cursor", cursor)];
+        let SecretsAsked { q, within, owner, tag, state, from, to, cursor } = self;
+        let [q, within] = [("q", q), ("within", within)];
+        let pairs = [
+            q,
+            within,
+            ("owner", owner),
+            ("tag", tag),
+            ("state", state),
+            ("from", from),
+            ("to", to),
+            ("cursor", cursor),
+        ];
         let given = pairs.iter().filter(|(_, value)| !value.is_empty());
         let query: Vec<String> = given.map(|(name, value)| format!("{name}={}", percent(value))).collect();
         if query.is_empty() { "/secrets".to_owned() } else { format!("/secrets?{}", query.join("&")) }
@@ -307,6 +337,7 @@ mod tests {
             SecretsAsked { state: "dead".into(), ..SecretsAsked::default() },
             SecretsAsked { within: "a//b".into(), ..SecretsAsked::default() },
             SecretsAsked { owner: "A B".into(), ..SecretsAsked::default() },
+            SecretsAsked { from: "soon".into(), ..SecretsAsked::default() },
         ] {
             assert!(wrong.sought().is_err(), "{wrong:?}");
         }
@@ -330,6 +361,16 @@ mod tests {
             assert_eq!((shown.tone, shown.state, shown.is_used()), (tone, state, state == IN_USE));
             assert!(shown.is_used() == (shown.badge == "issued"), "{shown:?}");
         }
+    }
+
+    #[test]
+    fn what_ends_between_two_moments_is_a_list_of_its_own() {
+        let (from, to) = ("2026-11-28T00:00:00Z".to_owned(), "2026-12-01T00:00:00Z".to_owned());
+        let asked = SecretsAsked { from, to, ..SecretsAsked::default() };
+        let (from, to) = asked.sought().unwrap().ends.unwrap();
+        assert_eq!(to.since(from), 3 * 86_400);
+        assert!(asked.title().starts_with("Secrets that end from ") && asked.order() == "the first to end first");
+        assert!(asked.link().contains("from=") && asked.link().contains("&to="));
     }
 
     #[test]

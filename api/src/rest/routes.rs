@@ -39,12 +39,20 @@ pub(crate) fn routes() -> Router<App> {
             "/api/v1/secrets/{*path}",
             get(secrets::listing::show).put(secrets::writing::put).patch(secrets::writing::describe),
         )
+        .route("/api/v1/secret-changes", get(secrets::changes::changes))
         .route("/api/v1/secret-values", post(secrets::reading::many))
         .route("/api/v1/secret-cache-reads", post(secrets::kept::tell))
         .route("/api/v1/secret-values/{*path}", get(secrets::reading::one))
         .route(
             "/api/v1/secret-rotations/{*path}",
             get(secrets::rotations::show).put(secrets::rotations::put).delete(secrets::rotations::end),
+        )
+        .route(
+            "/api/v1/secret-refreshes/{*path}",
+            get(secrets::refreshes::show)
+                .put(secrets::refreshes::put)
+                .post(secrets::refreshes::ask)
+                .delete(secrets::refreshes::end),
         )
         .route("/api/v1/secret-rotations", get(secrets::rotations::list))
         .route(

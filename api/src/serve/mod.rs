@@ -3,6 +3,7 @@
 mod backups;
 mod leases;
 mod recovery;
+mod refreshes;
 mod rotations;
 mod routes;
 mod tasks;

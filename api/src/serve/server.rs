@@ -113,6 +113,11 @@ pub async fn serve(
     let acme = config.acme.map(|acme| AcmeState::new(authority.clone(), acme)).transpose()?;
     let (tasks, stop) = (TaskTracker::new(), watch(shutdown));
     let _stop_on_return = stop.clone().drop_guard();
+    let (ends, waiting) = (stop.clone(), app.stopping().clone());
+    tasks.spawn(async move {
+        ends.cancelled().await;
+        waiting.cancel();
+    });
 
     // The register may know of revocations that its newest CRL lacks, most of all where an operator let it go on from a backup.
     match tokio::time::timeout(CRLS_AT_START_MAX, authority.refresh_crls()).await {

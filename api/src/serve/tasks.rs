@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{backups, leases, recovery, rotations, transit};
+use super::{backups, leases, recovery, refreshes, rotations, transit};
 use crate::app::App;
 use crate::problem::chain;
 
@@ -88,6 +88,7 @@ pub(crate) fn spawn(
     tasks.spawn(rotations::run(app.clone(), stop.clone()));
     tasks.spawn(recovery::run(app.clone(), stop.clone()));
     tasks.spawn(leases::run(app.clone(), stop.clone()));
+    tasks.spawn(refreshes::run(app.clone(), stop.clone()));
     tasks.spawn(renewer.run_until(stop.clone().cancelled_owned()));
 }
 

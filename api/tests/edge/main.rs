@@ -4,6 +4,8 @@ extern crate chancery_api as api;
 
 mod house;
 
+mod bundles;
+mod changes;
 mod connections;
 mod identity;
 mod intake;

@@ -43,6 +43,8 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
     put_drawn(server, admin, (&signing, "jwt-signing-key")).await;
     let exchanged = format!("matrix/{}", unique());
     put_login(server, admin, &exchanged, &secret).await;
+    let (client_secret, tokens) = (format!("matrix/{}", unique()), format!("matrix/{}", unique()));
+    put_token(server, admin, &tokens, &client_secret).await;
     let (transit, retired) = (format!("k{}", unique()), format!("k{}", unique()));
     let sealed = make_transit_key(server, admin, &transit).await;
     make_transit_key(server, admin, &retired).await;
@@ -177,6 +179,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ),
         ("GET /api/v1/secrets", route(Method::GET, "/api/v1/secrets?owner=web", None)),
         ("GET /api/v1/secrets, of another owner", route(Method::GET, "/api/v1/secrets?owner=db", None)),
+        ("GET /api/v1/secret-changes", route(Method::GET, "/api/v1/secret-changes", None)),
         ("GET /api/v1/secrets/{path}", route(Method::GET, format!("/api/v1/secrets/{secret}"), None)),
         ("GET /api/v1/secrets/{path}, nothing there", route(Method::GET, "/api/v1/secrets/nothing/there", None)),
         (
@@ -235,6 +238,23 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         (
             "POST /api/v1/secret-acts/purge",
             route(Method::POST, "/api/v1/secret-acts/purge", Some(json!({"path": secret}))),
+        ),
+        (
+            "PUT /api/v1/secret-refreshes/{path}",
+            route(
+                Method::PUT,
+                format!("/api/v1/secret-refreshes/{tokens}"),
+                Some(json!({"url": "http://127.0.0.1:9/", "client": client_secret, "way": "client-credentials"})),
+            ),
+        ),
+        ("GET /api/v1/secret-refreshes/{path}", route(Method::GET, format!("/api/v1/secret-refreshes/{tokens}"), None)),
+        (
+            "POST /api/v1/secret-refreshes/{path}, nothing there",
+            route(Method::POST, "/api/v1/secret-refreshes/nothing/there", None),
+        ),
+        (
+            "DELETE /api/v1/secret-refreshes/{path}",
+            route(Method::DELETE, format!("/api/v1/secret-refreshes/{tokens}"), None),
         ),
         ("GET /api/v1/secret-rotations", route(Method::GET, "/api/v1/secret-rotations?owner=web", None)),
         (
@@ -460,6 +480,21 @@ async fn put_login(server: &Server, admin: &str, path: &str, administrators: &st
     let wish = lease_role(administrators);
     let answer = client.put(url).bearer_auth(admin).json(&wish).send().await.expect("an answer");
     assert_eq!(answer.status(), 200, "{}", answer.text().await.expect("text"));
+}
+
+/// A token that ends in a hundred years, and a client: nobody is asked for another.
+async fn put_token(server: &Server, admin: &str, path: &str, of: &str) {
+    let client = client().build().expect("a client");
+    let put = async |url: String, wish: Value| {
+        let answer = client.put(server.url(&url)).bearer_auth(admin).json(&wish).send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.text().await.expect("text"));
+    };
+    let fields = json!({"client_id": "a", "client_secret": "b"});
+    put(format!("/api/v1/secrets/{of}"), json!({"owner": "web", "kind": "oauth-client", "fields": fields})).await;
+    let fields = json!({"access_token": "a", "expires_at": "4919126400"});
+    put(format!("/api/v1/secrets/{path}"), json!({"owner": "web", "kind": "oauth-token", "fields": fields})).await;
+    let wish = json!({"url": "http://127.0.0.1:9/", "client": of, "way": "client-credentials"});
+    put(format!("/api/v1/secret-refreshes/{path}"), wish).await;
 }
 
 /// Nobody is at that port: whoever may lease is told so.

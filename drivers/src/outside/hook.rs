@@ -207,7 +207,7 @@ fn key(secret: &Secret<String>) -> Result<hmac::Key, HookError> {
     }
 }
 
-fn config(roots: &str, identity: Option<(String, Secret<String>)>) -> Result<ClientConfig, HookError> {
+pub(super) fn config(roots: &str, identity: Option<(String, Secret<String>)>) -> Result<ClientConfig, HookError> {
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(roots.as_bytes()) {
         store.add(certificate.map_err(|_| HookError::Roots)?).map_err(|_| HookError::Roots)?;
@@ -227,7 +227,7 @@ fn config(roots: &str, identity: Option<(String, Secret<String>)>) -> Result<Cli
 }
 
 /// An error with its causes, and without the URL.
-fn words(error: &reqwest::Error) -> String {
+pub(super) fn words(error: &reqwest::Error) -> String {
     let mut said = String::from("no answer");
     let mut cause = std::error::Error::source(error);
     while let Some(next) = cause {

@@ -4,10 +4,12 @@
 mod exec;
 mod hook;
 mod message;
+mod oauth;
 
 pub use exec::{Exec, Program};
 pub use hook::{Hook, HookError, HookWish, Http};
 pub use message::{ANSWER_BYTES_MAX, TIME_MAX};
+pub(crate) use oauth::{ask as ask_endpoint, check as check_endpoint};
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -20,10 +20,10 @@ use crate::register::{ADMIN, ADMIN_SECRET, secret};
 const SHARED: &str = "a secret that both of them know";
 
 /// What one request said: its head, and its body.
-type Heard = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+pub type Heard = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
 /// A server that answers everything so; answers its port.
-async fn serve(authority: &Authority, answer: String) -> (u16, Heard) {
+pub async fn serve(authority: &Authority, answer: String) -> (u16, Heard) {
     let chain = CertificateDer::pem_slice_iter(authority.certificate.as_bytes()).map(|one| one.expect("one")).collect();
     let key = PrivateKeyDer::from_pem_slice(authority.key.as_bytes()).expect("a key");
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(tls::provider()))
@@ -63,7 +63,7 @@ async fn serve(authority: &Authority, answer: String) -> (u16, Heard) {
     (port, heard)
 }
 
-fn answer(status: &str, body: &str) -> String {
+pub fn answer(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
 }
 

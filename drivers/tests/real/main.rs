@@ -5,6 +5,7 @@ mod exec;
 mod hook;
 mod ldap;
 mod mariadb;
+mod oauth;
 mod postgres;
 mod redis;
 mod register;

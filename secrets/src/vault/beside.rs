@@ -145,6 +145,22 @@ impl Vault {
     }
 }
 
+impl Vault {
+    /// Writes a version, which is current from now on, and another record in the same transaction. Once: who may try again says so.
+    pub(crate) async fn put_beside(
+        &self,
+        grant: &Grant,
+        (path, owner): (&SecretPath, &Owner),
+        put: &Put,
+        other: Record,
+    ) -> Result<(), SecretError> {
+        Vault::is_for(grant, Action::WriteSecret, path, owner)?;
+        let now = self.now().await?;
+        let draft = self.draft(grant, (path, owner), put, now).await?;
+        self.keep(grant, (path, owner), draft, put, vec![other]).await.map(drop)
+    }
+}
+
 fn relabelled(secret: &Secret, labels: Option<Labels>, is_rotated: bool) -> Result<Body, SecretError> {
     let mut body = secret.body.clone();
     body.rotated = is_rotated;

@@ -112,6 +112,31 @@ impl Vault {
         Ok(tally)
     }
 
+    /// When current versions end, from one time on and before another, the first first; and whether these are all: at most
+    /// [`ENDS_MAX`] are told.
+    ///
+    /// # Errors
+    /// [`SecretError::Store`].
+    pub async fn ends(
+        &self,
+        owner: Option<&Owner>,
+        (from, before): (Timestamp, Timestamp),
+    ) -> Result<(Vec<Timestamp>, bool), SecretError> {
+        let (mut ends, mut after) = (Vec::new(), None);
+        while ends.len() < ENDS_MAX {
+            let owner = owner.map(ToString::to_string);
+            let filter = WardFilter { owner, by: WardBy::Ends, from: Some(from), before, after, limit: ENDS_PAGE };
+            let page = self.ledger.wards(filter).await?;
+            let is_last = page.len() < ENDS_PAGE;
+            after = page.last().map(|last| (place(last, WardBy::Ends), last.id.clone()));
+            ends.extend(page.iter().filter_map(|ward| ward.ends));
+            if is_last {
+                return Ok((ends, true));
+            }
+        }
+        Ok((ends, false))
+    }
+
     async fn with_readings(&self, found: Vec<Secret>) -> Result<Vec<Listed>, SecretError> {
         let there = self.ledger.wards_of(found.iter().map(Secret::life).collect()).await?;
         let read = |secret: &Secret| there.get(&secret.life()).and_then(last_read);
@@ -131,7 +156,8 @@ impl Vault {
         while looked < LOOKED_MAX {
             let owner = search.owner.as_ref().map(ToString::to_string);
             let rows = wanted(limit, looked, found.len()).min(PAGE_MAX);
-            let filter = WardFilter { owner, by, from: None, before, after: after.clone(), limit: rows };
+            let from = search.ends_from.filter(|_| by == WardBy::Ends);
+            let filter = WardFilter { owner, by, from, before, after: after.clone(), limit: rows };
             let page = self.ledger.wards(filter).await?;
             let is_last = page.len() < rows;
             looked += page.len();
@@ -204,6 +230,9 @@ fn cursor(text: &str) -> Result<(Timestamp, String), SecretError> {
 
 const DAY_SECS: i64 = 86_400;
 const ENDING_DAYS: [i64; 4] = [1, 7, 30, 90];
+/// Ends that are told at once, for a drawing.
+pub const ENDS_MAX: usize = 10_000;
+const ENDS_PAGE: usize = 1_000;
 const PAGE_MAX: usize = 200;
 /// So many are looked at for one page: a search that finds few of many says where it goes on.
 const LOOKED_MAX: usize = 1_000;

@@ -110,6 +110,8 @@ pub struct Search {
     pub tag: Option<(String, Option<String>)>,
     /// Those that are deleted too.
     pub deleted: bool,
+    /// Of those whose end is asked for: which end at this or later.
+    pub ends_from: Option<Timestamp>,
     /// Whose current version ends before this.
     pub ends_before: Option<Timestamp>,
     /// Which nobody read since.

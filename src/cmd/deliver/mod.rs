@@ -3,6 +3,7 @@
 //! Each asks the server once for all that it names, or, while that is away, what was kept of it, and does nothing where one of them is missing. What is done with the values on this
 //! host is the room `delivery`'s; what is said here never holds one.
 
+mod ear;
 mod fetch;
 mod source;
 mod watch;

@@ -77,7 +77,7 @@ pub struct Args {
     /// tell it by a signal (the last two with --credential and --fifo alone)
     #[arg(long, value_name = "nothing|restart|replace|signal:HUP", default_value = "nothing")]
     on_change: Change,
-    /// Seconds between two looks for a new version, which leave nothing in the log
+    /// Seconds between two looks for a new version where the server does not tell of changes; neither leaves anything in the log
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     poll: u64,
     /// Seconds that the program has to end before a restart ends it by force

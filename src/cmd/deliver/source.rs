@@ -185,6 +185,7 @@ impl Source {
         let keep_secs = if self.has_cache() { KEEP_SECS } else { 0 };
         match fetch(&self.client, (wanted, optional), keep_secs).await {
             Ok(mut fetched) => {
+                fetched.said.iter().for_each(|said| output::notice(said, self.as_json));
                 self.forget(&Gone::These(std::mem::take(&mut fetched.gone)));
                 self.keep(&fetched, &at);
                 self.tell().await;
@@ -269,7 +270,7 @@ impl Source {
 }
 
 /// Between a half and the whole: those that lost one server do not come back at one moment.
-fn jittered(pause: Duration) -> Duration {
+pub fn jittered(pause: Duration) -> Duration {
     let mut byte = [0_u8];
     let drawn = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut byte);
     let [share] = if drawn.is_ok() { byte } else { [u8::MAX] };

@@ -1,4 +1,5 @@
-//! Looks from time to time whether a label stands at another version, and brings the new values.
+//! Hears from the server when a secret changes, looks whether a label stands at another version, and brings the new values. Where the
+//! server tells nobody (it is older, it has no place for one more, or it is away) it looks from time to time instead.
 //!
 //! A look opens nothing and so leaves nothing in the log: it asks where the labels stand. Only where one moved, all are asked for, as
 //! one consistent set, in one entry. What is kept in a cache is fetched again in time, so that it is at hand for as long as the server allows,
@@ -13,11 +14,14 @@ use delivery::exchange::Fetched;
 use secrets::{Reference, SecretPath, Which};
 use serde_json::Value;
 
+use super::ear::Ear;
 use super::source::Source;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
-/// After failures the pause doubles up to this, or stays what was asked for where that is longer.
+/// What failed is done again after this, or after the interval where that is shorter; doubled each time.
+const RETRY_FIRST: Duration = Duration::from_secs(10);
+/// Up to this.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
 
 /// Nothing is done in less.
@@ -33,7 +37,7 @@ pub struct Watch {
     pub references: HashSet<Reference>,
     /// What the program has.
     pub versions: HashMap<Reference, u64>,
-    /// Between two looks.
+    /// Between two looks, where nobody tells of changes.
     pub every: Duration,
     /// Whether what is said is JSON.
     pub as_json: bool,
@@ -47,11 +51,17 @@ impl Watch {
     /// Goes on until nobody takes new values any more. `leases`: for how many seconds what the program has is kept.
     pub async fn keep(mut self, tell: Sender<Values>, leases: HashMap<Reference, u64>) {
         let (mut pause, mut said) = (self.every, String::new());
+        let mut ear = Ear::new(&self.references);
         let mut fresh_until =
             if self.is_stale { self.has_cache_at(Instant::now() + self.every) } else { self.half(&leases) };
         while self.is_told || fresh_until.is_some() {
             let due = fresh_until.map_or(A_LONG_TIME, |at| at.saturating_duration_since(Instant::now()));
-            tokio::time::sleep(if self.is_told { pause.min(due) } else { due }.max(PAUSE_MIN)).await;
+            match (self.is_told, said.is_empty()) {
+                (false, _) => tokio::time::sleep(due.max(PAUSE_MIN)).await,
+                // What could not be brought is asked for again, whether or not more changes.
+                (true, false) => tokio::time::sleep(pause.min(due).max(PAUSE_MIN)).await,
+                (true, true) => ear.rest(self.source.client(), pause.max(PAUSE_MIN), due.max(PAUSE_MIN)).await,
+            }
             let is_due = fresh_until.is_some_and(|at| at <= Instant::now());
             let looked = match is_due {
                 true => self.source.live(&self.references, &HashSet::new()).await.map(Some),
@@ -75,7 +85,11 @@ impl Watch {
                         (false, _) => self.has_cache_at(Instant::now()),
                         (true, _) => self.has_cache_at(Instant::now() + pause),
                     };
-                    pause = pause.saturating_mul(2).min(PAUSE_MAX.max(self.every));
+                    pause = if said.is_empty() {
+                        self.every.min(RETRY_FIRST)
+                    } else {
+                        pause.saturating_mul(2).min(PAUSE_MAX)
+                    };
                     let failure = failure.help("the program goes on with the values that it has; asked again later");
                     let text = if self.as_json { failure.json().to_string() } else { failure.to_string() };
                     // The same trouble is said once.

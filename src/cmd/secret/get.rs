@@ -41,6 +41,9 @@ pub(super) async fn get(args: Get, client: &Client, global: &Global) -> Result<(
     let asked = asked.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", percent(value.as_deref()?))));
     let query = asked.collect::<Vec<_>>().join("&");
     let secret = client.get(&format!("/api/v1/secret-values/{path}?{query}")).await?;
+    for said in secret.get("said").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        output::notice(said, global.json);
+    }
     let fields = secret.get("fields").and_then(Value::as_object).cloned().unwrap_or_default();
     let Some(name) = &args.field else {
         match global.json {

@@ -10,6 +10,7 @@
 mod attested;
 mod batches;
 mod beside;
+mod changes;
 mod credentials;
 mod crls;
 mod look;
@@ -20,6 +21,7 @@ mod search;
 pub use attested::Attested;
 pub(crate) use batches::{batch_with, hashes_say};
 pub(crate) use beside::sealed_value;
+pub(crate) use changes::{changes, mark};
 pub(crate) use credentials::credential;
 pub(crate) use crls::{crl, object_says};
 pub use records::EachRecord;

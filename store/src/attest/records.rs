@@ -147,20 +147,21 @@ const EACH_LOOKS: u8 = 4;
 
 /// The operator's word that a leaf stands for, of whatever age; none where it is another leaf.
 pub(crate) fn word(node: &Node, sql: &mut dyn Sql, index: u64) -> Result<Option<Word>, StoreError> {
-    Ok(version(node, sql, index, Word::is)?.and_then(Word::of))
+    Ok(version(node, sql, index, Word::is)?.and_then(|(record, _)| Word::of(record)))
 }
 
 /// What an operator put into force, as a leaf stands for it, of whatever age; none where it is another leaf.
 pub(crate) fn setting(node: &Node, sql: &mut dyn Sql, index: u64) -> Result<Option<StoredRecord>, StoreError> {
-    version(node, sql, index, |kind| kind == SETTING)
+    Ok(version(node, sql, index, |kind| kind == SETTING)?.map(|(record, _)| record))
 }
 
-fn version(
+/// The record that a leaf stands for, of whatever age, and the version that it replaced; none where it is another leaf.
+pub(super) fn version(
     node: &Node,
     sql: &mut dyn Sql,
     index: u64,
     is_one: impl Fn(&str) -> bool,
-) -> Result<Option<StoredRecord>, StoreError> {
+) -> Result<Option<(StoredRecord, u64)>, StoreError> {
     let place = || format!("record leaf={index}");
     let leaf = match proved_leaf(node, sql, index)? {
         Ok(leaf) if leaf.event == Event::Record && is_one(&leaf.kind) => leaf,
@@ -173,7 +174,7 @@ fn version(
     if leaf.row != Some(hex::encode(record_digest(&row))) {
         return Err(refused(node, &place(), "the row is not the one its leaf stands for"));
     }
-    queries::record_of(Row::new(row)).map(Some)
+    Ok(Some((queries::record_of(Row::new(row))?, leaf.replaces.unwrap_or(0))))
 }
 
 fn judge_record(

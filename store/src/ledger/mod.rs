@@ -2,6 +2,7 @@
 
 mod base;
 
+mod changing;
 mod keywords;
 mod knowing;
 mod log;

@@ -51,6 +51,24 @@ pub struct StoredRecord {
     pub at: Timestamp,
 }
 
+/// One version of a record, and the one that it replaced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordChange {
+    /// What was written.
+    pub now: StoredRecord,
+    /// What was there before; none where it is the first.
+    pub before: Option<StoredRecord>,
+}
+
+/// A stretch of the log, as far as it speaks of records of one kind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RecordChanges {
+    /// In the order of the log.
+    pub items: Vec<RecordChange>,
+    /// So many leaves of the log were looked at, from its beginning: what comes next begins there.
+    pub through: u64,
+}
+
 /// Which records of a kind.
 #[derive(Clone, Debug, Default)]
 pub struct RecordFilter {

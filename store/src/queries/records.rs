@@ -1,6 +1,7 @@
 //! Records: the present version of one, or of those found by a second key or an owner.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use policy::Timestamp;
 
@@ -82,6 +83,19 @@ pub(crate) fn count_records(
 pub(crate) fn record_at(sql: &mut dyn Sql, leaf: u64) -> Result<Option<Vec<Cell>>, StoreError> {
     let text = format!("{COLUMNS} FROM record v WHERE v.leaf = $1");
     Ok(sql.query(&text, &[Value::index(leaf)])?.into_iter().next().map(Row::cells))
+}
+
+/// The leaves of versions of records of a kind, present or not, in a stretch of the log.
+pub(crate) fn record_leaves(
+    sql: &mut dyn Sql,
+    kind: &str,
+    leaves: Range<u64>,
+    limit: usize,
+) -> Result<Vec<u64>, StoreError> {
+    let text = "SELECT leaf FROM record WHERE leaf >= $1 AND leaf < $2 AND kind = $3 ORDER BY leaf LIMIT $4";
+    let range = [Value::index(leaves.start), Value::index(leaves.end)];
+    let params = [range[0], range[1], Value::Text(kind), Value::index(page_size(limit) as u64)];
+    sql.query(text, &params)?.into_iter().map(|mut row| row.index()).collect()
 }
 
 /// The present versions that match, by id. A version that was replaced does not match, whatever it said.

@@ -7,6 +7,7 @@ use super::timed::{Timed, timed};
 use crate::forms::leaf::{Event, Tail};
 use crate::forms::row::row_digest;
 use crate::forms::schema::RECORD;
+use crate::forms::ward::SECRET;
 use crate::nouns::beside::{BESIDE_BYTES_MAX, Beside, Digest};
 use crate::nouns::error::StoreError;
 use crate::nouns::record::Record;
@@ -64,7 +65,8 @@ impl RecordRow {
 
     /// What its leaf changes, with the time it is given.
     pub fn change(&self, replaces: u64, at: Timestamp) -> Change {
-        Change::Recorded { key: self.key, replaces, digest: self.digest(at), under: self.under }
+        let secret = self.record.kind == SECRET;
+        Change::Recorded { key: self.key, replaces, digest: self.digest(at), under: self.under, secret }
     }
 
     /// Whether it is the key of the register's heads, sealed.

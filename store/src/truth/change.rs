@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::crls::{CrlIntent, number};
 use crate::forms::leaf::{Event, Leaf};
+use crate::forms::ward::SECRET;
 use crate::log::Hash;
 use crate::nouns::access::Accessed;
 use crate::nouns::entry::{HOLD, Kind, RELEASED, Renews};
@@ -160,8 +161,8 @@ pub(crate) enum Change {
     Settled { op: u64, issued: bool },
     /// A credential ended, or something else is said of one that did: then its first word is the next of that one.
     Revoked { issuer: String, revoked: Box<Revoked> },
-    /// A record has a new version.
-    Recorded { key: RecordKey, replaces: u64, digest: Hash, under: Option<Under> },
+    /// A record has a new version; `secret`: it is one of a secret, for which somebody may wait.
+    Recorded { key: RecordKey, replaces: u64, digest: Hash, under: Option<Under>, secret: bool },
     /// Sealed records are shown, each in that version, which is the present one.
     Accessed { of: Vec<(RecordKey, u64)> },
     /// A refusal; a certificate that was taken in, which is proved by its leaf like any other.
@@ -186,6 +187,7 @@ impl Change {
                 replaces: leaf.replaces.ok_or("no `replaces`")?,
                 digest: hash("row", leaf.row.as_deref())?,
                 under: Under::of_leaf(&leaf.kind, leaf.seal)?,
+                secret: leaf.kind == SECRET,
             },
         })
     }

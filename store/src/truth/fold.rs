@@ -103,7 +103,7 @@ impl Fold {
             Change::Intended { at, crl, renews } => self.intended(index, at, crl, renews),
             Change::Settled { op, issued } => self.settled(op, issued),
             Change::Revoked { issuer, revoked } => self.revoke(issuer, *revoked, hash),
-            Change::Recorded { key, replaces, digest, under } => {
+            Change::Recorded { key, replaces, digest, under, secret: _ } => {
                 let there = self.version(&key);
                 if there != replaces {
                     return Err(format!("leaf {index} replaces version {replaces} of a record that has {there}"));
@@ -425,12 +425,13 @@ mod tests {
         let mut fold = Fold::default();
         let key = record_key("api-token", "a");
         let hash = [1; 32];
-        fold.apply(0, &hash, Change::Recorded { key, replaces: 0, digest: [2; 32], under: None }).unwrap();
+        fold.apply(0, &hash, Change::Recorded { key, replaces: 0, digest: [2; 32], under: None, secret: false })
+            .unwrap();
         fold.apply(1, &hash, revoked(9, 1)).unwrap();
         let before = fold.clone();
         for change in [
-            Change::Recorded { key, replaces: 0, digest: [3; 32], under: None },
-            Change::Recorded { key, replaces: 2, digest: [3; 32], under: None },
+            Change::Recorded { key, replaces: 0, digest: [3; 32], under: None, secret: false },
+            Change::Recorded { key, replaces: 2, digest: [3; 32], under: None, secret: false },
             revoked(9, 4),
             Change::Settled { op: 7, issued: true },
         ] {

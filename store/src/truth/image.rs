@@ -200,7 +200,13 @@ mod tests {
         let superseded = Revoked { operation: 7, serial, shard, first: word(8, 4), ..revoked.clone() };
         let raise = Revoked { first: word(9, 1), ..superseded.clone() };
         let changes = [
-            Change::Recorded { key: record_key("a", "b"), replaces: 0, digest: [1; 32], under: Some(Under::Stands(2)) },
+            Change::Recorded {
+                key: record_key("a", "b"),
+                replaces: 0,
+                digest: [1; 32],
+                under: Some(Under::Stands(2)),
+                secret: false,
+            },
             Change::Intended {
                 at: Timestamp::from_unix(3),
                 crl: None,
@@ -220,7 +226,13 @@ mod tests {
             Change::Settled { op: 4, issued: true },
             Change::Revoked { issuer: "tls".into(), revoked: Box::new(superseded) },
             Change::Revoked { issuer: "tls".into(), revoked: Box::new(raise) },
-            Change::Recorded { key: record_key("a", "c"), replaces: 0, digest: [1; 32], under: Some(Under::Ends(1)) },
+            Change::Recorded {
+                key: record_key("a", "c"),
+                replaces: 0,
+                digest: [1; 32],
+                under: Some(Under::Ends(1)),
+                secret: false,
+            },
         ];
         for (index, change) in changes.into_iter().enumerate() {
             let hash = leaf_hash(&[index as u8]);

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use policy::World;
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use super::alarm::{Alarms, Integrity};
@@ -109,6 +110,8 @@ pub(crate) struct Node {
     alarms: Mutex<Alarms>,
     pub(super) tiles: Mutex<Tiles>,
     read: Mutex<ReadHours>,
+    /// One more than the newest leaf of a secret's record that came since this node began; 0: none did.
+    secrets: watch::Sender<u64>,
 }
 
 impl Node {
@@ -168,6 +171,7 @@ impl Node {
             alarms: Mutex::default(),
             tiles: Mutex::default(),
             read: Mutex::default(),
+            secrets: watch::Sender::new(0),
         }
     }
 
@@ -252,7 +256,11 @@ impl Node {
         if state.tree.size() < from || tree.size() < state.tree.size() {
             return Ok(());
         }
+        let mut secrets = 0;
         for (index, (hash, change)) in (from..).zip(leaves).skip(usize::try_from(skip).unwrap_or(usize::MAX)) {
+            if matches!(change, Change::Recorded { secret: true, .. }) {
+                secrets = index + 1;
+            }
             if let Err(why) = state.fold.apply(index, &hash, change) {
                 drop(state);
                 return Err(self.hold(format!("the register's log says what cannot be: {why}")));
@@ -262,7 +270,17 @@ impl Node {
         state.time = time;
         drop(state);
         self.note_head();
+        self.secrets.send_if_modified(|newest| {
+            let is_newer = secrets > *newest;
+            *newest = secrets.max(*newest);
+            is_newer
+        });
         Ok(())
+    }
+
+    /// Who waits for secrets that change sees here one more than the newest leaf of a record of one.
+    pub fn secrets(&self) -> watch::Receiver<u64> {
+        self.secrets.subscribe()
     }
 
     /// Whether what somebody reads in this hour changes nothing in the register any more: it has an earlier reading of that hour.

@@ -24,6 +24,8 @@ pub(crate) struct SecretsSought {
     pub(crate) deleted: bool,
     /// Whose current version ends before this many seconds are over, or has ended.
     pub(crate) expiring_secs: Option<u64>,
+    /// Whose current version ends from one moment on and before another; instead of `expiring_secs`.
+    pub(crate) ends: Option<(Timestamp, Timestamp)>,
     /// Which nobody read for so many seconds.
     pub(crate) unread_secs: Option<u64>,
     /// Of which a version waits as pending for longer than a day, and no rotation is at work.
@@ -69,7 +71,8 @@ async fn looked(app: &App, actor: &Actor, sought: SecretsSought) -> Result<Secre
         let (items, next) = overdue(app, &sought, owner.as_ref(), now, may).await?;
         return Ok(SecretsFound { items, next, owner, now });
     }
-    let SecretsSought { within, text, tag, deleted, expiring_secs, unread_secs, stuck, cursor, limit, .. } = sought;
+    let SecretsSought { within, text, tag, deleted, expiring_secs, ends, unread_secs, stuck, cursor, limit, .. } =
+        sought;
     let secs = |secs: u64| i64::try_from(secs).unwrap_or(i64::MAX / 4).min(i64::MAX / 4);
     let tag = tag.map(|tag| match tag.split_once('=') {
         Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -81,7 +84,8 @@ async fn looked(app: &App, actor: &Actor, sought: SecretsSought) -> Result<Secre
         text,
         tag,
         deleted,
-        ends_before: expiring_secs.map(|within| now.plus_secs(secs(within))),
+        ends_from: ends.map(|(from, _)| from),
+        ends_before: ends.map(|(_, to)| to).or(expiring_secs.map(|within| now.plus_secs(secs(within)))),
         unread_since: unread_secs.map(|ago| now.plus_secs(-secs(ago))),
         pending_before: stuck.then(|| now.plus_secs(-PENDING_SECS)),
         after: cursor,

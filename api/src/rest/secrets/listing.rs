@@ -72,6 +72,7 @@ pub(crate) async fn list(
         tag: filter.tag,
         deleted: filter.deleted.unwrap_or(false),
         expiring_secs: filter.expiring_secs,
+        ends: None,
         unread_secs: filter.unread_secs,
         stuck: filter.stuck.unwrap_or(false),
         overdue: filter.overdue.unwrap_or(false),

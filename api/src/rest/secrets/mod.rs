@@ -1,9 +1,10 @@
 //! Secrets over HTTP: each reading is in the log before its answer is made.
 //!
-//! `secrets` is what there is to say of them, `secret-values` their values, `secret-cache-reads` what was read from caches,
-//! `secret-rotations` how they are exchanged, `secret-lease-roles` and `secret-leases` the users that live for a while, `secret-acts` what is done with them: a path may have any number of levels, so none
+//! `secrets` is what there is to say of them, `secret-changes` what happens to them, `secret-values` their values, `secret-cache-reads` what was read from caches,
+//! `secret-rotations` how they are exchanged, `secret-refreshes` how tokens are got anew, `secret-lease-roles` and `secret-leases` the users that live for a while, `secret-acts` what is done with them: a path may have any number of levels, so none
 //! of these stands behind one.
 
+mod certificates;
 mod resolving;
 mod rotation_shown;
 mod shown;
@@ -11,12 +12,14 @@ mod shown;
 pub(crate) mod found;
 
 pub(crate) mod acts;
+pub(crate) mod changes;
 pub(crate) mod codes;
 pub(crate) mod kept;
 pub(crate) mod lease_roles;
 pub(crate) mod leases;
 pub(crate) mod listing;
 pub(crate) mod reading;
+pub(crate) mod refreshes;
 pub(crate) mod rotations;
 pub(crate) mod writing;
 

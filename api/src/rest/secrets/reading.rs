@@ -7,11 +7,11 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use policy::Action;
-use secrets::{FieldName, Opened, Reference, SecretError, SecretPath, Which};
+use secrets::{FieldName, Kind as SecretKind, Opened, Reference, SecretError, SecretPath, Which};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::resolving::{self, Root};
+use super::resolving::{self, Answered, Root};
 use super::shown::SecretValues;
 use super::{granted, path_of};
 use crate::app::App;
@@ -50,9 +50,11 @@ pub(crate) async fn one(
     let field = field.map_err(|error| Problem::field("field", error.to_string()))?;
     let (secret, grant) = granted(&app, &actor, Action::ReadSecret, &path).await?;
     let sha256 = secret.sha256_of(&which, app.world().now())?;
-    // What a reference stands for changes without it: of such a one nobody has the present value by its own digest.
+    // What a reference stands for changes without it, and so does a certificate: of such a one nobody has the present value by its own
+    // digest.
+    let is_alone = secret.is_alone(&which)? && secret.kind() != SecretKind::CertificateBundle;
     if let Some(known) = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok())
-        && secret.is_alone(&which)?
+        && is_alone
     {
         let etag = quoted(sha256);
         if known.split(',').any(|one| one.trim() == etag) {
@@ -61,10 +63,11 @@ pub(crate) async fn one(
             return Ok(closed(unchanged, Some(&etag)));
         }
     }
-    let opened = resolving::read_one(&app, &actor, (secret, grant), &which).await?;
-    field.as_ref().map(|field| field_of(&opened, field)).transpose()?;
-    let etag = opened.is_alone().then(|| quoted(&opened.sha256));
-    let values = SecretValues::of(&opened, field.as_ref().map(FieldName::as_str));
+    let answered = resolving::read_one(&app, &actor, (secret, grant), &which).await?;
+    let Answered { opened, said } = answered.as_ref();
+    field.as_ref().map(|field| field_of(opened, field)).transpose()?;
+    let etag = (is_alone && opened.is_alone()).then(|| quoted(&opened.sha256));
+    let values = SecretValues::of(opened, field.as_ref().map(FieldName::as_str)).saying(said.clone());
     Ok(closed(json(StatusCode::OK, &values), etag.as_deref()))
 }
 
@@ -121,7 +124,7 @@ pub(crate) async fn many(
     }
     let keep_secs = wish.keep_secs.min(app.limits().cache.as_secs());
     let (mut wanted, mut places) = (Vec::new(), Vec::new());
-    let mut outcomes: Vec<Result<Arc<Opened>, Problem>> = Vec::with_capacity(references.len());
+    let mut outcomes: Vec<Result<Arc<Answered>, Problem>> = Vec::with_capacity(references.len());
     // What is refused is asked once, and is one entry of the log.
     let mut refused: HashMap<&SecretPath, Problem> = HashMap::new();
     for (at, Reference { path, which, .. }) in references.iter().enumerate() {
@@ -146,13 +149,14 @@ pub(crate) async fn many(
     }
     let mut bytes = 0;
     let items = wish.references.into_iter().zip(&references).zip(outcomes).map(|((text, reference), outcome)| {
-        let shown = outcome.and_then(|opened| {
-            bytes += field_of(&opened, &reference.field)?.len();
-            if bytes > SECRET_ANSWER_BYTES_MAX { Err(resolving::too_much()) } else { Ok(opened) }
+        let shown = outcome.and_then(|answered| {
+            bytes += field_of(&answered.opened, &reference.field)?.len();
+            if bytes > SECRET_ANSWER_BYTES_MAX { Err(resolving::too_much()) } else { Ok(answered) }
         });
         match shown {
-            Ok(opened) => {
-                let secret = SecretValues::of(&opened, Some(reference.field.as_str()));
+            Ok(answered) => {
+                let secret = SecretValues::of(&answered.opened, Some(reference.field.as_str()));
+                let secret = secret.saying(answered.said.clone());
                 Answer { reference: text, secret: Some(secret), error: None, status: StatusCode::OK.as_u16() }
             }
             Err(problem) => {

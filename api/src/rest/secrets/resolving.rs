@@ -9,7 +9,7 @@ use std::sync::Arc;
 use policy::{Action, Actor, Grant};
 use secrets::{FieldName, Fields, Opened, Reference, Secret, SecretError, SecretPath, Wanted, Which};
 
-use super::granted;
+use super::{certificates, granted};
 use crate::app::App;
 use crate::limits::SECRET_ANSWER_BYTES_MAX;
 use crate::problem::{Kind, Problem};
@@ -45,6 +45,13 @@ struct Plan {
     keep_secs: u64,
 }
 
+/// What was read, as it is answered.
+pub(super) struct Answered {
+    pub(super) opened: Opened,
+    /// What is to be said of it beside its values.
+    pub(super) said: Vec<String>,
+}
+
 /// Reads all of these, each for itself, with what they refer to.
 ///
 /// # Errors
@@ -53,7 +60,7 @@ pub(super) async fn read_all(
     app: &App,
     actor: &Actor,
     roots: Vec<Root>,
-) -> Result<Vec<Result<Arc<Opened>, Problem>>, Problem> {
+) -> Result<Vec<Result<Arc<Answered>, Problem>>, Problem> {
     let mut plan = Plan::default();
     let mut firsts = Vec::with_capacity(roots.len());
     for Root { grant, secret, which, keep_secs } in roots {
@@ -77,8 +84,14 @@ pub(super) async fn read_all(
     }
     let Plan { places, wanted, .. } = plan;
     let read = app.vault().read_all(wanted).await?;
-    let read = read.into_iter().map(|one| one.map(Arc::new).map_err(Problem::from)).collect();
-    let mut answers = Answers { read, places, resolved: BTreeMap::new(), bytes: 0 };
+    let mut there = Vec::with_capacity(read.len());
+    for one in read {
+        there.push(match one {
+            Ok(opened) => answered(app, opened).await,
+            Err(error) => Err(Problem::from(error)),
+        });
+    }
+    let mut answers = Answers { read: there, places, resolved: BTreeMap::new(), bytes: 0 };
     Ok(firsts.into_iter().map(|first| first.and_then(|first| answers.resolved(first, 0))).collect())
 }
 
@@ -88,19 +101,25 @@ pub(super) async fn read_one(
     actor: &Actor,
     (secret, grant): (Arc<Secret>, Grant),
     which: &Which,
-) -> Result<Arc<Opened>, Problem> {
+) -> Result<Arc<Answered>, Problem> {
     let path = secret.path().clone();
     if secret.is_alone(which)? {
         let wanted = Wanted { grant, path: path.clone(), known: Some(secret), which: which.clone(), keep_secs: 0 };
         let opened = app.vault().read(wanted).await?;
         if opened.is_alone() {
-            return Ok(Arc::new(opened));
+            return answered(app, opened).await;
         }
     }
     Box::pin(read_linked(app, actor, &path, which)).await
 }
 
-async fn read_linked(app: &App, actor: &Actor, path: &SecretPath, which: &Which) -> Result<Arc<Opened>, Problem> {
+/// What was opened, with the chain of the certificate that it names.
+async fn answered(app: &App, mut opened: Opened) -> Result<Arc<Answered>, Problem> {
+    let said = certificates::put_in(app, &mut opened).await?;
+    Ok(Arc::new(Answered { opened, said }))
+}
+
+async fn read_linked(app: &App, actor: &Actor, path: &SecretPath, which: &Which) -> Result<Arc<Answered>, Problem> {
     for look in (0..LOOKS_MAX).rev() {
         let (secret, grant) = granted(app, actor, Action::ReadSecret, path).await?;
         let root = Root { grant, secret, which: which.clone(), keep_secs: 0 };
@@ -205,38 +224,41 @@ async fn follow(
 
 /// What was opened, and what comes of it.
 struct Answers {
-    read: Vec<Result<Arc<Opened>, Problem>>,
+    read: Vec<Result<Arc<Answered>, Problem>>,
     places: BTreeMap<Key, usize>,
-    resolved: BTreeMap<usize, Arc<Opened>>,
+    resolved: BTreeMap<usize, Arc<Answered>>,
     /// Of what references were filled in, together.
     bytes: usize,
 }
 
 impl Answers {
     /// What was opened at a place, with the values of its references in their fields.
-    fn resolved(&mut self, place: usize, depth: usize) -> Result<Arc<Opened>, Problem> {
-        let opened = match self.read.get(place) {
-            Some(Ok(opened)) if opened.is_alone() => return Ok(Arc::clone(opened)),
-            Some(Ok(opened)) => Arc::clone(opened),
+    fn resolved(&mut self, place: usize, depth: usize) -> Result<Arc<Answered>, Problem> {
+        let answered = match self.read.get(place) {
+            Some(Ok(answered)) if answered.opened.is_alone() => return Ok(Arc::clone(answered)),
+            Some(Ok(answered)) => Arc::clone(answered),
             Some(Err(problem)) => return Err(problem.clone()),
             None => return Err(Problem::new(Kind::NotFound, "It was not read.")),
         };
         if let Some(there) = self.resolved.get(&place) {
             return Ok(Arc::clone(there));
         }
+        let Answered { opened, said } = answered.as_ref();
         let number = Which::Version(opened.number.try_into().map_err(|_| moved(opened.secret.path()))?);
-        let (mut fields, mut lease) = (copied(&opened.fields)?, opened.lease);
+        let (mut fields, mut lease, mut said) = (copied(&opened.fields)?, opened.lease, said.clone());
         for (name, Reference { path, field, which }) in opened.secret.references(&number)? {
             // The labels moved between the look and the reading.
             let there = self.places.get(&key_of(&path, &which)).copied().filter(|_| depth <= DEPTH_MAX);
             let there = there.ok_or_else(|| moved(opened.secret.path()))?;
-            let other = self.resolved(there, depth + 1)?;
+            let answered = self.resolved(there, depth + 1)?;
+            let Answered { opened: other, said: more } = answered.as_ref();
             let none = || {
                 SecretError::NotFound(format!(
                     "{path} has no field {field}, to which {name} of {} refers",
                     opened.secret.path()
                 ))
             };
+            said.extend_from_slice(more);
             let value = other.fields.get(field.as_str()).ok_or_else(none)?;
             // Whoever keeps it keeps what it refers to, and none of it longer than he may.
             lease = lease.zip(other.lease).map(|(ours, theirs)| ours.shorter(theirs));
@@ -247,7 +269,7 @@ impl Answers {
         if self.bytes > SECRET_ANSWER_BYTES_MAX {
             return Err(too_much());
         }
-        let filled = Arc::new(Opened {
+        let opened = Opened {
             secret: opened.secret.clone(),
             number: opened.number,
             sha256: opened.sha256.clone(),
@@ -255,7 +277,8 @@ impl Answers {
             fields,
             leaf: opened.leaf,
             lease,
-        });
+        };
+        let filled = Arc::new(Answered { opened, said });
         self.resolved.insert(place, Arc::clone(&filled));
         Ok(filled)
     }

@@ -130,6 +130,9 @@ pub(crate) struct SecretValues {
     /// Until when the reader may keep it, where he asked; absent: he may not.
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<LeaseInfo>,
+    /// What is to be known beside the values: that the certificate which a bundle names is revoked, has ended or has a successor.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    said: Vec<String>,
 }
 
 /// Until when a value may be kept.
@@ -233,7 +236,13 @@ impl SecretValues {
             expires: opened.expires,
             leaf: opened.leaf,
             lease: opened.lease.map(|CacheLease { secs, until }| LeaseInfo { secs, until }),
+            said: Vec::new(),
         }
+    }
+
+    /// The same with what is to be known beside it.
+    pub(super) fn saying(self, said: Vec<String>) -> Self {
+        Self { said, ..self }
     }
 }
 

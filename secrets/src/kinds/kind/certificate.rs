@@ -14,12 +14,14 @@ pub enum CertificateSource {
     Secret(Reference),
     /// It was issued here, under this serial number: `certificate:` and its 32 hexadecimal digits. Who renews it renews the bundle.
     Issued(String),
+    /// The newest that was issued here with this DNS name: `certificate:` and the name, in small letters.
+    Named(String),
 }
 
 /// A text that is none of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "give certificates in PEM (`-----BEGIN CERTIFICATE-----`), chy://PATH#FIELD of another secret, or certificate:SERIAL in 32 hexadecimal digits"
+    "give certificates in PEM (`-----BEGIN CERTIFICATE-----`), chy://PATH#FIELD of another secret, certificate:SERIAL in 32 hexadecimal digits, or certificate:NAME, a DNS name in small letters"
 )]
 pub struct SourceError;
 
@@ -30,10 +32,14 @@ impl FromStr for CertificateSource {
         if text.starts_with(Reference::SCHEME) {
             return text.parse().map(CertificateSource::Secret).map_err(|_| SourceError);
         }
-        if let Some(serial) = text.strip_prefix(ISSUED) {
+        if let Some(named) = text.strip_prefix(ISSUED) {
             let is_digit = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
-            let is_serial = serial.len() == SERIAL_DIGITS && serial.bytes().all(is_digit);
-            return is_serial.then(|| CertificateSource::Issued(serial.to_owned())).ok_or(SourceError);
+            let is_serial = named.len() == SERIAL_DIGITS && named.bytes().all(is_digit);
+            return match is_serial {
+                true => Ok(CertificateSource::Issued(named.to_owned())),
+                false if is_name(named) => Ok(CertificateSource::Named(named.to_owned())),
+                false => Err(SourceError),
+            };
         }
         are_pem(text).then_some(CertificateSource::Pem).ok_or(SourceError)
     }
@@ -44,9 +50,23 @@ impl fmt::Display for CertificateSource {
         match self {
             CertificateSource::Pem => f.write_str("PEM"),
             CertificateSource::Secret(reference) => reference.fmt(f),
-            CertificateSource::Issued(serial) => write!(f, "{ISSUED}{serial}"),
+            CertificateSource::Issued(named) | CertificateSource::Named(named) => write!(f, "{ISSUED}{named}"),
         }
     }
+}
+
+/// Whether a text is a DNS name as certificates have it, with a star for its first label perhaps. One of hexadecimal digits alone would be
+/// a serial number that lost some.
+fn is_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let is_known = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(is_known)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    text.len() <= NAME_CHARS_MAX && name.split('.').all(is_label) && !text.bytes().all(|c| c.is_ascii_hexdigit())
 }
 
 /// Whether a text is certificates in PEM, one after the other, with nothing but blanks between.
@@ -66,3 +86,5 @@ fn are_pem(text: &str) -> bool {
 const END: &str = "-----END CERTIFICATE-----";
 const ISSUED: &str = "certificate:";
 const SERIAL_DIGITS: usize = 32;
+/// RFC 1035 section 2.3.4, without the last dot.
+const NAME_CHARS_MAX: usize = 253;

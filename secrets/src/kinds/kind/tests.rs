@@ -306,6 +306,12 @@ fn a_certificate_is_in_the_field_or_somewhere_else() {
     for text in ["chy://prod/web#tls.crt@previous", "certificate:0123456789abcdef0123456789abcdef"] {
         assert_eq!(read(text).unwrap().to_string(), text);
     }
+    for name in ["www.example.internal", "*.example.internal", "localhost", "a1.b-c"] {
+        assert_eq!(read(&format!("certificate:{name}")), Some(CertificateSource::Named(name.to_owned())));
+    }
+    for bad in ["0123456789abcdef", "WWW.example", "a..b", "-a", "a.", "*", "*.", "a.*.b", "a b", "a/b", "0a"] {
+        assert_eq!(read(&format!("certificate:{bad}")), None, "{bad}");
+    }
     let key = PEM.replace("CERTIFICATE", "PRIVATE KEY");
     let bad = ["", "MAA=", "chy://", "certificate:", "certificate:0123456789ABCDEF0123456789ABCDEF", &key];
     for text in bad.map(str::to_owned).into_iter().chain([
