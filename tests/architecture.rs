@@ -104,7 +104,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "turning", "leasing",
         ],
     ),
-    ("delivery", &["nouns", "plan", "error", "quiet", "masking", "places", "cache", "child", "run"]),
+    ("delivery", &["nouns", "plan", "error", "quiet", "masking", "places", "cache", "child", "run", "desk"]),
     (
         "drivers",
         &["driver", "deadline", "stream", "host", "postgres", "redis", "mariadb", "ldap", "outside", "carry", "places"],

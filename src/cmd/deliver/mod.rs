@@ -5,7 +5,6 @@
 
 mod fetch;
 mod hidden;
-mod source;
 mod template;
 mod watch;
 
@@ -13,3 +12,4 @@ pub mod inject;
 pub mod needs;
 pub mod read;
 pub mod run;
+pub mod source;
