@@ -47,6 +47,16 @@ impl Failure {
         Self { exit, message: message.into(), causes: Vec::new(), help: None, field: None }
     }
 
+    /// One of which all is said already, where it is read: nothing more is printed.
+    pub fn told(exit: Exit) -> Self {
+        Self::new(exit, "")
+    }
+
+    /// Whether nothing more is to be said of it.
+    pub fn is_told(&self) -> bool {
+        self.message.is_empty()
+    }
+
     /// The same with another exit code.
     pub fn exiting(self, exit: Exit) -> Self {
         Self { exit, ..self }

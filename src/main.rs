@@ -128,6 +128,8 @@ enum Command {
     Check(cmd::check::Args),
     /// Put secrets into a text that refers to them
     Inject(cmd::deliver::inject::Args),
+    /// Secrets for git, docker, ssh, psql, mariadb, curl and systemd, as each of them asks
+    Helper(cmd::helper::Args),
     /// The secrets without the token: a key that a few people hold in shares, and the way back by it
     Recovery(cmd::recovery::Args),
     /// Roots: their fingerprints, and how hosts come to trust them
@@ -177,7 +179,9 @@ fn main() -> ExitCode {
         return ExitCode::from(code);
     }
     hardening::close_memory();
-    let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    // A link to this program is a helper by its name.
+    let words = cmd::helper::called(std::env::args_os().collect());
+    let parsed = command().try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(misuse) => return misused(&misuse),
@@ -187,7 +191,9 @@ fn main() -> ExitCode {
     match run(cli).and_then(|()| output::written()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            output::say(&if as_json { failure.json().to_string() } else { failure.to_string() });
+            if !failure.is_told() {
+                output::say(&if as_json { failure.json().to_string() } else { failure.to_string() });
+            }
             ExitCode::from(failure.exit() as u8)
         }
     }
@@ -274,6 +280,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Read(args) => cmd::deliver::read::run(args, &global).await,
         Command::Check(args) => cmd::check::run(args, &global).await,
         Command::Inject(args) => cmd::deliver::inject::run(args, &global).await,
+        Command::Helper(args) => cmd::helper::run(args, &global).await,
         Command::Recovery(args) => cmd::recovery::run(args, &global).await,
         Command::Trust(args) => cmd::trust::run(args, &global).await,
         Command::Login(args) => cmd::login::run(args, &global).await,
@@ -318,13 +325,17 @@ mod tests {
             include_str!("../docs/CEREMONY.md"),
             include_str!("../docs/RECOVERY.md"),
             include_str!("../docs/BACKUP.md"),
+            include_str!("../docs/HELPERS.md"),
+            include_str!("../deploy/systemd/chancery-credentials.service"),
             include_str!("../README.md"),
         ];
         let mut typed = 0;
         for text in pages {
             let whole = text.replace("\\\n", " ");
-            for line in
-                whole.lines().map(str::trim).filter(|line| line.starts_with("chancery ") && !line.contains("..."))
+            for line in whole
+                .lines()
+                .map(|line| line.trim().trim_start_matches("ExecStart=/usr/bin/"))
+                .filter(|line| line.starts_with("chancery ") && !line.contains("..."))
             {
                 let line = line.split(" #").next().unwrap_or(line);
                 let line =

@@ -117,7 +117,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "delivery",
-        &["nouns", "plan", "error", "quiet", "masking", "places", "cache", "exchange", "template", "child", "run"],
+        &[
+            "nouns", "plan", "error", "quiet", "masking", "places", "cache", "exchange", "template", "child", "run",
+            "desk",
+        ],
     ),
     (
         "drivers",

@@ -30,6 +30,11 @@ clients=(
   nginx-light:/usr/sbin/nginx
   age:/usr/bin/age-keygen
   curl:/usr/bin/curl
+  skopeo:/usr/bin/skopeo
+  vim:/usr/bin/vim
+  nano:/usr/bin/nano
+  emacs-nox:/usr/bin/emacs
+  systemd:/usr/bin/systemd-analyze
   git:/usr/bin/git
   jq:/usr/bin/jq
   util-linux:/usr/bin/setpriv

@@ -36,7 +36,10 @@ mod child;
 
 mod run;
 
+mod desk;
+
 pub use child::Ended;
+pub use desk::Desk;
 pub use error::DeliveryError;
 pub use masking::{Filter, LINE_BYTES_MIN, MASKED_BYTES_MIN, Mask, Unmasked};
 pub use nouns::{FileName, NameError, Value, Values, VariableName};

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod deliver;
 pub mod doctor;
 pub mod drill;
+pub mod helper;
 pub mod init;
 pub mod inspect;
 pub mod issue;

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use policy::{Timestamp, World};
 use serde_json::{Value, json};
 
+mod edit;
 mod get;
 mod lease;
 mod put;
@@ -12,6 +13,7 @@ mod rotating;
 pub(super) mod typed;
 mod watch;
 
+use self::edit::{EDIT, Edit, edit};
 use self::get::{Get, get};
 use self::lease::{LEASE, Lease, lease};
 use self::put::{Describe, Put, describe, put};
@@ -40,6 +42,9 @@ enum What {
     /// Read a version: an entry of the log says so before it is shown
     #[command(after_help = GET)]
     Get(Get),
+    /// Change a version in your editor, in memory: what is saved is the next version
+    #[command(after_help = EDIT)]
+    Edit(Edit),
     /// Show the present code of a one-time password, without its seed: an entry of the log says so
     Code {
         /// Where the seed stands
@@ -218,6 +223,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.what {
         What::Put(args) => put(*args, &client, global).await,
         What::Get(args) => get(args, &client, global).await,
+        What::Edit(args) => edit(args, global).await,
         What::Code { path } => code(&path, &client, global).await,
         What::List(args) => list(args, &client, global).await,
         What::Versions { path } => {

@@ -7,6 +7,6 @@ mod janitor;
 mod memory;
 mod stand;
 
-pub use folder::{in_memory, is_in_memory};
-pub use janitor::{JANITOR, keep_house};
+pub use folder::{Folder, in_memory, is_in_memory};
+pub use janitor::{JANITOR, Janitor, keep_house};
 pub use stand::Stand;

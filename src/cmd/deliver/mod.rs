@@ -5,10 +5,10 @@
 
 mod ear;
 mod fetch;
-mod source;
 mod watch;
 
 pub mod inject;
 pub mod needs;
 pub mod read;
 pub mod run;
+pub mod source;

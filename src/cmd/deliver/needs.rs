@@ -129,16 +129,23 @@ impl Needs {
         if raw.need.len() > NEEDS_MAX {
             return Err(format!("an application needs {NEEDS_MAX} at most"));
         }
-        let environment = said.or(raw.default.as_deref());
-        if let Some(name) = environment {
-            is_environment(name)?;
-            if !raw.environments.iter().any(|there| there == name) {
-                let there = raw.environments.join(", ");
-                return Err(format!("there is no environment `{name}`: environments = [{there}]"));
-            }
-        }
+        let environment = chosen(&raw.environments, raw.default.as_deref(), said)?;
         let all = raw.need.into_iter().map(|(name, raw)| need(name, raw, environment)).collect::<Result<_, _>>()?;
         Ok(Needs { all, environment: environment.map(str::to_owned) })
+    }
+}
+
+/// The environment that is said, or a file's default; it has to be one of those that the file has.
+pub fn chosen<'a>(
+    there: &[String],
+    default: Option<&'a str>,
+    said: Option<&'a str>,
+) -> Result<Option<&'a str>, String> {
+    let Some(name) = said.or(default) else { return Ok(None) };
+    is_environment(name)?;
+    match there.iter().any(|one| one == name) {
+        true => Ok(Some(name)),
+        false => Err(format!("there is no environment `{name}`: environments = [{}]", there.join(", "))),
     }
 }
 

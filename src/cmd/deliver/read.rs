@@ -81,7 +81,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 }
 
 /// Past the buffer of standard output, which nobody wipes.
-fn print(value: &[u8], with_newline: bool) -> Result<(), Failure> {
+pub fn print(value: &[u8], with_newline: bool) -> Result<(), Failure> {
     let newline: &[u8] = if with_newline { b"\n" } else { b"" };
     let text = Zeroizing::new([value, newline].concat());
     let out = io::stdout().as_fd().try_clone_to_owned().map(File::from);
