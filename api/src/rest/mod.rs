@@ -22,6 +22,8 @@ mod status;
 pub mod tokens;
 mod transit;
 
+mod second_factor;
+
 mod refusals;
 mod shapes;
 
