@@ -5,7 +5,7 @@ use ring::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
 /// Codes on one sheet of paper.
-pub(crate) const CODES: usize = 10;
+const CODES: usize = 10;
 /// Letters of a code: 80 random bits, which nobody guesses, so that a plain hash keeps them.
 const CHARS: usize = 16;
 const GROUP: usize = 4;
@@ -36,6 +36,11 @@ pub(super) fn typed(text: &str) -> Typed {
         CHARS if plain.bytes().all(|byte| LETTERS.contains(&byte)) => Typed::Paper(hashed(&plain)),
         _ => Typed::Nothing,
     }
+}
+
+/// Whether it is written as a code from paper is: what one-time passwords are made of has no part in it.
+pub(super) fn is_from_paper(text: &str) -> bool {
+    matches!(typed(text), Typed::Paper(_))
 }
 
 /// New codes for paper, `abcd-efgh-jkmn-pqrs`, and the hashes that the register keeps.
@@ -88,6 +93,7 @@ mod tests {
     #[test]
     fn what_is_no_code_is_nothing() {
         assert!(matches!(typed("123 456"), Typed::Digits(digits) if digits.as_str() == "123456"));
+        assert!(!is_from_paper("123 456"));
         for text in ["", "12345", "1234567", "12345x", "abcd-efgh-jkmn-pqr", "abcd-efgh-jkmn-pqrl", &"1 ".repeat(64)] {
             assert!(matches!(typed(text), Typed::Nothing), "{text:?}");
         }

@@ -8,10 +8,10 @@
 use policy::{Actor, Demand, Method, Proof, Secret, Timestamp};
 use ring::digest::{SHA256, digest};
 use secrets::{Seed, Totp};
-use store::{ActorStamp, Record, StoreError};
+use store::{ActorStamp, Ledger, Record, StoreError};
 use zeroize::Zeroizing;
 
-use super::code::{CODES, drawn};
+use super::code::{drawn, is_from_paper};
 use super::judge::{Judged, judge, waits};
 use crate::app::App;
 use crate::auth::{Factor, FactorState, LOGIN_PREFIX, Login, draw, factor_of};
@@ -91,7 +91,6 @@ pub(crate) async fn begin(app: &App, actor: &Actor) -> Result<Enrolment, Problem
     ledger.destroy_values(gone, vec![next.record(token, actor, version)?], &stamp).await?;
     let totp = Totp::new(seed);
     let secret = totp.seed().base32();
-    // An origin that no app shows is left out.
     let named = totp.with_names(&format!("Chancery {}", ledger.origin()), &actor.id.replace("token:", ""));
     let uri = named.map_err(|error| Problem::internal(&error))?.uri();
     Ok(Enrolment { secret, uri })
@@ -168,11 +167,12 @@ async fn judged(app: &App, actor: &Actor, code: &str, ask: &Ask) -> Result<Prove
     let (token, ledger) = (token(actor)?, app.ledger());
     let (factor, version) = factor_of(ledger, token).await?;
     let factor = factor.filter(|factor| factor.state == ask.state()).ok_or_else(|| none(ask.state()))?;
-    let seed = ledger.open_sealed(&factor.sealed(token)).await?;
-    let seed = seed.ok_or_else(|| StoreError::Corrupt("the seed of a second factor is gone".to_owned()))?;
-    let seed = Seed::try_from(seed.as_slice()).map_err(|error| Problem::internal(&error))?;
+    let seed = match is_from_paper(code) {
+        true => None,
+        false => Some(seed(ledger, &factor.sealed(token)).await?),
+    };
     let now = ledger.time().await?;
-    match judge(&factor, &Totp::new(seed), code, now) {
+    match judge(&factor, seed.as_ref(), code, now) {
         Judged::Waits(secs) => {
             let says = format!(
                 "Too many wrong codes: the next one is looked at in {secs} s. A code from paper counts meanwhile."
@@ -194,6 +194,13 @@ async fn judged(app: &App, actor: &Actor, code: &str, ask: &Ask) -> Result<Prove
             Ok(proved)
         }
     }
+}
+
+/// What the device has too.
+async fn seed(ledger: &Ledger, name: &str) -> Result<Totp, Again> {
+    let seed = ledger.open_sealed(name).await?;
+    let seed = seed.ok_or_else(|| StoreError::Corrupt("the seed of a second factor is gone".to_owned()))?;
+    Ok(Totp::new(Seed::try_from(seed.as_slice()).map_err(|error| Problem::internal(&error))?))
 }
 
 /// A login, and its record.
@@ -266,6 +273,3 @@ impl From<Problem> for Again {
 /// RFC 4226 section 4: 160 bits, as long as SHA-1.
 const SEED_BYTES: usize = 20;
 const TRIES: usize = 4;
-
-// What is shown is as many as a person keeps.
-const _: () = assert!(CODES <= 16);

@@ -13,7 +13,7 @@ use super::code::{Typed, typed};
 use crate::auth::Factor;
 
 /// Wrong codes that cost nothing: people mistype.
-pub(crate) const MISSES_FREE: u32 = 5;
+const MISSES_FREE: u32 = 5;
 /// The first wait; each further wrong code doubles it.
 const WAIT_SECS: i64 = 60;
 /// The longest wait.
@@ -32,7 +32,10 @@ pub(super) enum Judged {
 }
 
 /// Judges what was typed.
-pub(super) fn judge(factor: &Factor, seed: &Totp, text: &str, now: Timestamp) -> Judged {
+///
+/// `seed`: none where what was typed is from paper ([`is_from_paper`](super::code::is_from_paper)): a code from paper counts also where the
+/// HSM that sealed the seed is lost.
+pub(super) fn judge(factor: &Factor, seed: Option<&Totp>, text: &str, now: Timestamp) -> Judged {
     let right = |next: Factor, method| Judged::Right(Factor { misses: 0, missed_at: None, ..next }, method);
     let waits = waits(factor, now);
     match typed(text) {
@@ -43,7 +46,7 @@ pub(super) fn judge(factor: &Factor, seed: &Totp, text: &str, now: Timestamp) ->
         _ if waits > 0 => Judged::Waits(waits),
         Typed::Digits(digits) => {
             let at = u64::try_from(now.unix()).unwrap_or_default();
-            match seed.check(&digits, at, WINDOW, factor.last_step) {
+            match seed.and_then(|seed| seed.check(&digits, at, WINDOW, factor.last_step)) {
                 Some(step) => right(Factor { last_step: Some(step), ..factor.clone() }, Method::Totp),
                 None => missed(factor, now),
             }
@@ -95,13 +98,13 @@ mod tests {
 
     #[test]
     fn a_code_counts_once_and_none_before_it_after() {
-        let next = right(judge(&active(), &totp(), &code(0), NOW));
-        assert!(matches!(judge(&next, &totp(), &code(0), NOW), Judged::Wrong(_)), "it was used");
+        let next = right(judge(&active(), Some(&totp()), &code(0), NOW));
+        assert!(matches!(judge(&next, Some(&totp()), &code(0), NOW), Judged::Wrong(_)), "it was used");
         let before = totp().code(NOW.unix() as u64 - 30).to_string();
-        assert!(matches!(judge(&next, &totp(), &before, NOW), Judged::Wrong(_)), "an older one than that");
-        let next = right(judge(&next, &totp(), &code(30), NOW));
-        assert!(matches!(judge(&next, &totp(), &code(30), NOW.plus_secs(30)), Judged::Wrong(_)));
-        assert!(matches!(judge(&active(), &totp(), &code(60), NOW), Judged::Wrong(_)), "two periods ahead");
+        assert!(matches!(judge(&next, Some(&totp()), &before, NOW), Judged::Wrong(_)), "an older one than that");
+        let next = right(judge(&next, Some(&totp()), &code(30), NOW));
+        assert!(matches!(judge(&next, Some(&totp()), &code(30), NOW.plus_secs(30)), Judged::Wrong(_)));
+        assert!(matches!(judge(&active(), Some(&totp()), &code(60), NOW), Judged::Wrong(_)), "two periods ahead");
     }
 
     #[test]
@@ -109,11 +112,11 @@ mod tests {
         let (mut factor, mut now, mut tries) = (active(), NOW, 0);
         let end = NOW.plus_secs(86_400);
         while now < end {
-            match judge(&factor, &totp(), "x", now) {
+            match judge(&factor, Some(&totp()), "x", now) {
                 Judged::Wrong(next) => (factor, tries) = (next, tries + 1),
                 Judged::Waits(secs) => {
                     let late = totp().code(now.unix() as u64).to_string();
-                    assert!(matches!(judge(&factor, &totp(), &late, now), Judged::Waits(_)));
+                    assert!(matches!(judge(&factor, Some(&totp()), &late, now), Judged::Waits(_)));
                     now = now.plus_secs(secs);
                 }
                 Judged::Right(..) => panic!("it is none"),
@@ -122,7 +125,7 @@ mod tests {
         assert!(tries <= 17, "{tries} on the first day");
         assert!(waits(&factor, now) <= WAIT_SECS_MAX);
         let code = totp().code(now.plus_secs(WAIT_SECS_MAX).unix() as u64).to_string();
-        assert_eq!(right(judge(&factor, &totp(), &code, now.plus_secs(WAIT_SECS_MAX))).misses, 0);
+        assert_eq!(right(judge(&factor, Some(&totp()), &code, now.plus_secs(WAIT_SECS_MAX))).misses, 0);
         assert!(waits(&factor, NOW) <= WAIT_SECS_MAX, "a clock that went back");
     }
 
@@ -131,8 +134,8 @@ mod tests {
         let (shown, hashes) = drawn(&policy::World::fixed(NOW, 7));
         let factor = Factor { codes: hashes.into_iter().collect(), misses: 9, missed_at: Some(NOW), ..active() };
         assert!(waits(&factor, NOW) > 0);
-        let next = right(judge(&factor, &totp(), &shown[3], NOW));
+        let next = right(judge(&factor, None, &shown[3], NOW));
         assert_eq!((next.codes.len(), next.misses), (factor.codes.len() - 1, 0));
-        assert!(matches!(judge(&next, &totp(), &shown[3], NOW), Judged::Wrong(_)));
+        assert!(matches!(judge(&next, Some(&totp()), &shown[3], NOW), Judged::Wrong(_)));
     }
 }
