@@ -40,7 +40,7 @@ pub struct Failure {
     help: Option<String>,
     field: Option<String>,
     /// The server's name for what went wrong.
-    kind: Option<String>,
+    kind: Option<Box<str>>,
 }
 
 impl Failure {
@@ -81,7 +81,7 @@ impl Failure {
     }
 
     /// Names the kind of problem, as the server calls it.
-    pub fn of_kind(mut self, kind: impl Into<String>) -> Self {
+    pub fn of_kind(mut self, kind: impl Into<Box<str>>) -> Self {
         self.kind = Some(kind.into());
         self
     }

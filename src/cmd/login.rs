@@ -26,11 +26,10 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "\
-Examples:
+Example:
   chancery login --url https://localhost:8443 --cacert roots.pem < token
-  chancery login --mfa
 
-A proved second factor counts for a while ([login] in chancery.toml), for commands of this user with the same token.";
+`chancery login --mfa` proves the second factor of `chancery mfa enrol` with a code, asked for at the terminal. A proved second factor counts for a while ([login] in chancery.toml), for commands of this user with the same token.";
 
 /// Runs `chancery login`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {

@@ -289,7 +289,7 @@ fn what_ends_who_read_last_and_the_access_review_by_commands() {
     assert!(secret["read_by"].as_str().is_some_and(|read| read.contains(" leaf ")), "{secret}");
     assert!(secret["may_read"].as_str().is_some_and(|may| may.contains("token:")), "{secret}");
     assert!(rows("proofs").iter().any(|row| row["proof"] == "token" && row["as_administrator"] != "0"), "{report}");
-    assert_eq!(rows("controls").len(), 9);
+    assert_eq!(rows("controls").len(), 10);
     let total =
         |what: &str| rows("totals").into_iter().find(|row| row["what"] == what).expect("a total")["count"].clone();
     assert_eq!((total("secrets in use"), total("readings of secrets in this time")), ("3".into(), "2".into()));
