@@ -1,7 +1,7 @@
 //! The second factor: enrolled, proved, taken away; by whom it is and by other administrators.
 //!
-//! Whoever has a token may enrol and prove: that asks no policy, as it gives nobody a right that the token has not. Of others an
-//! administrator alone sees, or takes away.
+//! Whoever has a token may enrol and prove: that asks no policy, as it gives nobody a right that the token has not. Those of others are seen by
+//! who reads the log, and taken away by who manages tokens.
 
 use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
