@@ -8,6 +8,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use policy::Secret;
@@ -20,6 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, OrFail};
 use crate::files;
+use crate::second::{self, Kept};
 use crate::written::written;
 
 /// The server answers within its own deadlines; this bounds a dead network.
@@ -138,6 +140,8 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<Secret<String>>,
+    /// The login of a second factor that goes with the token.
+    login: Mutex<Option<Secret<String>>>,
     /// The key of a client certificate, where that is who asks.
     key: Option<Zeroizing<Vec<u8>>>,
     /// Says why nothing of the client file is used here, where something is missing for that reason.
@@ -200,8 +204,10 @@ impl Client {
             _ => token(connection.token_file.clone(), file.token_file)?,
         };
         let http = http.build().or_fail("cannot set up TLS")?;
+        let login = token.as_ref().and_then(|token| Kept::of(token.expose())?.read());
         let no_token = elsewhere.filter(|_| token.is_none() && connection.client_cert.is_none());
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token, key: own_key, no_token, no_roots })
+        let (base, login) = (base.trim_end_matches('/').to_owned(), Mutex::new(login));
+        Ok(Self { http, base, token, login, key: own_key, no_token, no_roots })
     }
 
     /// A digest of the credential by which it asks: another caller has another, and nobody has it without the credential.
@@ -268,11 +274,52 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, Failure> {
+        let response = self.sent(method.clone(), path, body).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let failure = problem(response).await;
+        if !failure.is_of_kind(second::PROBLEM) || failure.field() == Some(second::CODE) {
+            return Err(failure);
+        }
+        // What was refused was not done: with the second factor it is asked again.
+        let Some(code) = second::asked() else { return Err(failure) };
+        self.prove(&code?).await?;
         let response = self.sent(method, path, body).await?;
         match response.status().is_success() {
             true => Ok(response),
             false => Err(problem(response).await),
         }
+    }
+
+    /// Proves the second factor by a code; from then on its login goes with the token, of later commands too.
+    pub async fn prove(&self, code: &str) -> Result<Value, Failure> {
+        self.logged_in("/api/v1/second-factor/prove", code).await
+    }
+
+    /// Posts a code and keeps the login that the answer has; the answer without it.
+    pub async fn logged_in(&self, path: &str, code: &str) -> Result<Value, Failure> {
+        let response = self.sent(Method::POST, path, Some(&serde_json::json!({ "code": code }))).await?;
+        if !response.status().is_success() {
+            return Err(problem(response).await);
+        }
+        let mut answer = json(response).await?;
+        let login = answer.as_object_mut().and_then(|answer| answer.remove("login"));
+        let login = login.as_ref().and_then(Value::as_str).map(|login| Secret::new(login.to_owned()));
+        let login = login.ok_or_else(|| Failure::new(Exit::Failed, "the answer has no login"))?;
+        if let Some(kept) = self.token.as_ref().and_then(|token| Kept::of(token.expose())) {
+            kept.write(login.expose())?;
+        }
+        *self.login.lock().unwrap_or_else(PoisonError::into_inner) = Some(login);
+        Ok(answer)
+    }
+
+    /// Nothing of a second factor is kept here any more.
+    pub fn forget_login(&self) {
+        if let Some(kept) = self.token.as_ref().and_then(|token| Kept::of(token.expose())) {
+            kept.forget();
+        }
+        *self.login.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     async fn sent(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, Failure> {
@@ -285,6 +332,9 @@ impl Client {
         let mut request = self.http.request(method, &url);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
+            if let Some(login) = &*self.login.lock().unwrap_or_else(PoisonError::into_inner) {
+                request = request.header(second::HEADER, login.expose());
+            }
         }
         if let Some(body) = body {
             request = request.json(body);
@@ -463,11 +513,14 @@ async fn problem(response: Response) -> Failure {
     if !detail.is_empty() {
         said = format!("{said}: {detail}");
     }
-    let mut failure = Failure::new(exit, said);
+    let mut failure = Failure::new(exit, said).of_kind(text("type"));
     if let Some(field) = problem.get("field").and_then(Value::as_str) {
         failure = failure.of_field(field);
     }
     match (missing.is_empty(), wait, status.as_u16()) {
+        (_, _, 401) if text("type") == second::PROBLEM => failure.help(
+            "`chancery login --mfa` asks for a code and goes on for a while; without a second factor yet: `chancery mfa enrol`",
+        ),
         (_, _, 401) => failure.help(
             "pass another token: --token-file FILE, CHANCERY_TOKEN, or `chancery login`; an administrator makes one with \
              `chancery token create`",

@@ -39,12 +39,14 @@ pub struct Failure {
     causes: Vec<String>,
     help: Option<String>,
     field: Option<String>,
+    /// The server's name for what went wrong.
+    kind: Option<Box<str>>,
 }
 
 impl Failure {
     /// A failure with the exit code `exit`.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), causes: Vec::new(), help: None, field: None }
+        Self { exit, message: message.into(), causes: Vec::new(), help: None, field: None, kind: None }
     }
 
     /// One of which all is said already, where it is read: nothing more is printed.
@@ -91,6 +93,17 @@ impl Failure {
     pub fn of_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
+    }
+
+    /// Names the kind of problem, as the server calls it.
+    pub fn of_kind(mut self, kind: impl Into<Box<str>>) -> Self {
+        self.kind = Some(kind.into());
+        self
+    }
+
+    /// Whether the server calls it so.
+    pub fn is_of_kind(&self, kind: &str) -> bool {
+        self.kind.as_deref() == Some(kind)
     }
 
     /// The field that the server named.

@@ -43,6 +43,10 @@ pub enum Way {
 /// The policies and owners that the configuration names.
 pub fn policies(config: &Config) -> Result<Policies, Failure> {
     let loaded = Policies::load(&texts(&config.policies, "cedar")?, config.owners.clone());
+    let loaded = loaded.map(|policies| match config.demand {
+        Some(demand) => policies.demanding(demand),
+        None => policies,
+    });
     loaded.map_err(|error| {
         let says = match &error {
             PolicyError::Policy { .. } | PolicyError::DuplicatePolicy(_) | PolicyError::Empty => {

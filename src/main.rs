@@ -13,6 +13,8 @@ mod logging;
 mod output;
 mod parts;
 mod reading;
+mod second;
+mod terminal;
 mod trust;
 mod written;
 
@@ -98,6 +100,8 @@ enum Command {
     Lint(cmd::lint::Args),
     /// API tokens: create, list, revoke
     Token(cmd::token::Args),
+    /// The second factor of administrators: enrol a device, prove it, replace it
+    Mfa(cmd::mfa::Args),
     /// Profiles: list, check, show, try a request out, replay the past under a change
     Profile(cmd::profile::Args),
     /// Owners: which names are whose, and by which rule
@@ -265,6 +269,7 @@ async fn dispatch(cli: Cli, log: Log) -> Result<(), Failure> {
         Command::Inspect(args) => cmd::inspect::run(args, &global).await,
         Command::Lint(args) => cmd::lint::run(&args, &global),
         Command::Token(args) => cmd::token::run(args, &global).await,
+        Command::Mfa(args) => cmd::mfa::run(args, &global).await,
         Command::Profile(args) => cmd::profile::run(args, &global).await,
         Command::Owner(args) => cmd::owner::run(args, &global).await,
         Command::Clock(args) => cmd::clock::run(args, &global).await,

@@ -130,8 +130,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "api",
         &[
-            "limits", "observe", "auth", "problem", "edge", "app", "warden", "intake", "public", "rest", "pages",
-            "serve",
+            "limits", "observe", "auth", "problem", "edge", "app", "warden", "second", "intake", "public", "rest",
+            "pages", "serve",
         ],
     ),
     ("backup", &["error", "name", "seal", "beside", "target", "work", "diary"]),

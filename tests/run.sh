@@ -21,6 +21,7 @@ clients=(
   libnss3-tools:/usr/bin/tstclnt
   osslsigncode:/usr/bin/osslsigncode
   ca-certificates:/usr/sbin/update-ca-certificates
+  bsdutils:/usr/bin/script
   default-jre-headless:/usr/bin/keytool
   "postgresql:/usr/lib/postgresql/*/bin/postgres"
   pgbouncer:/usr/sbin/pgbouncer

@@ -26,6 +26,7 @@ fn admin() -> Actor {
         owners: BTreeSet::new(),
         scopes: None,
         proof: Proof::Token { id: "0123456789abcdef".to_owned() },
+        second_factor: None,
     }
 }
 

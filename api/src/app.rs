@@ -267,6 +267,11 @@ impl App {
         read
     }
 
+    /// What was known of the tokens has changed: it is read again.
+    pub(crate) fn forget_ends(&self) {
+        *self.0.ends.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// How the secrets are.
     pub(crate) fn keepsakes(&self) -> &Keepsakes {
         &self.0.keepsakes

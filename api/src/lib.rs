@@ -18,6 +18,8 @@ mod rest;
 
 mod warden;
 
+pub mod second;
+
 mod app;
 mod edge;
 mod intake;

@@ -41,6 +41,8 @@ pub enum Kind {
     Lint,
     /// No credential, or one that does not hold.
     Unauthenticated,
+    /// A known actor, who has to prove a second factor first.
+    SecondFactor,
     /// A known actor without the right.
     Refused,
     /// Nothing there.
@@ -88,6 +90,7 @@ impl Kind {
             }
             Self::Lint => Row("lint", StatusCode::UNPROCESSABLE_ENTITY, "What would be signed failed its lint"),
             Self::Unauthenticated => Row("unauthenticated", StatusCode::UNAUTHORIZED, "A valid credential is needed"),
+            Self::SecondFactor => Row("second-factor", StatusCode::UNAUTHORIZED, "A second factor is needed"),
             Self::Refused => Row("refused", StatusCode::FORBIDDEN, "The policy refuses this"),
             Self::NotFound => Row("not-found", StatusCode::NOT_FOUND, "There is no such thing here"),
             Self::MethodNotAllowed => {
@@ -147,6 +150,7 @@ impl Problem {
             | Kind::Unacceptable
             | Kind::Lint
             | Kind::Unauthenticated
+            | Kind::SecondFactor
             | Kind::Refused
             | Kind::NotFound
             | Kind::MethodNotAllowed
@@ -220,7 +224,8 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let detail = refusal.to_string();
-        Self { missing: Some(refusal.missing), ..Self::new(Kind::Refused, detail) }
+        let kind = if refusal.step_up { Kind::SecondFactor } else { Kind::Refused };
+        Self { missing: Some(refusal.missing), ..Self::new(kind, detail) }
     }
 }
 
@@ -388,10 +393,13 @@ impl IntoResponse for Problem {
         if let Some(secs) = self.retry_after_secs {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
-        if self.kind == Kind::Unauthenticated {
-            // RFC 9110 section 11.6.1: a 401 MUST name at least one challenge.
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"chancery\""));
-        }
+        // RFC 9110 section 11.6.1: a 401 MUST name at least one challenge; RFC 9470 section 3 names that of a step-up.
+        let challenge = match self.kind {
+            Kind::Unauthenticated => Some("Bearer realm=\"chancery\""),
+            Kind::SecondFactor => Some("Bearer realm=\"chancery\", error=\"insufficient_user_authentication\""),
+            _ => None,
+        };
+        headers.extend(challenge.map(|says| (header::WWW_AUTHENTICATE, HeaderValue::from_static(says))));
         response
     }
 }

@@ -127,6 +127,7 @@ impl Library {
             owners: BTreeSet::from([owner]),
             scopes: Some(BTreeSet::from([Action::IssueCertificate])),
             proof: Proof::Token { id: "0011223344556677".into() },
+            second_factor: None,
         };
         Self { authority, actor, hosts }
     }

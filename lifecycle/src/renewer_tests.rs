@@ -190,7 +190,8 @@ fn refused() -> CaError {
     let resource = Box::new(Resource::plain(ResourceKind::Certificate));
     let missing = "dns:www.example is outside the name rules of owner web".to_owned();
     let action = Action::RenewCertificate;
-    CaError::Refused(Refusal { actor, action, resource, rule: Some("names".to_owned()), missing, policy_hash: [0; 32] })
+    let rule = Some("names".to_owned());
+    CaError::Refused(Refusal { actor, action, resource, rule, missing, step_up: false, policy_hash: [0; 32] })
 }
 
 fn internal(why: &str) -> CaError {

@@ -108,6 +108,7 @@ fn admin() -> Actor {
         owners: BTreeSet::new(),
         scopes: None,
         proof,
+        second_factor: None,
     }
 }
 

@@ -20,8 +20,10 @@ mod share;
 mod asking;
 mod deciding;
 
-pub use asking::{Action, Actor, MAX_NAMES, MAX_PRINCIPALS, Proof, Resource, ResourceKind, Role, Strength};
-pub use deciding::{Claim, Grant, NameRules, OwnerRules, Policies, PolicyError, Refusal};
+pub use asking::{
+    Action, Actor, MAX_NAMES, MAX_PRINCIPALS, Method, Proof, Resource, ResourceKind, Role, SecondFactor, Strength,
+};
+pub use deciding::{Claim, Demand, Grant, NameRules, OwnerRules, Policies, PolicyError, Refusal};
 pub use names::{DnsName, Name, Owner, Principal};
 pub use secret::Secret;
 pub use serial::{Instance, Serial, SerialText};

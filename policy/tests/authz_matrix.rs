@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use chancery_policy::{
-    Action, Actor, Name, Owner, OwnerRules, Policies, Principal, Proof, Refusal, Resource, ResourceKind, Role,
+    Action, Actor, Demand, Method, Name, Owner, OwnerRules, Policies, Principal, Proof, Refusal, Resource,
+    ResourceKind, Role, SecondFactor,
 };
 
 #[test]
@@ -26,18 +27,26 @@ fn the_shipped_policies_grant_what_the_golden_matrix_says() {
 const CASES: [&str; 5] = ["own", "other", "no-owner", "outside", "proven"];
 
 fn matrix() -> String {
-    let policies = policies();
-    let mut out = String::from(HEADER);
-    for subject in subjects() {
-        writeln!(out, "\n{}", subject.id).unwrap();
-        writeln!(out, "{}", row("", "", &CASES.map(str::to_owned))).unwrap();
-        for action in Action::ALL {
-            for (proofs, cells) in rows(&policies, &subject, *action) {
-                writeln!(out, "{}", row(action.as_str(), &proofs, &cells)).unwrap();
-            }
+    let (mut out, policies) = (String::from(HEADER), policies());
+    subjects().iter().for_each(|subject| write_table(&mut out, &policies, subject, &subject.id));
+    // The administrator as `init` leaves him: a second factor is demanded, and was not proved.
+    let demanding = policies.demanding(Demand::within(Demand::AGE_SECS).unwrap());
+    let admin = subjects().swap_remove(0);
+    write_table(&mut out, &demanding, &admin, "admin, a second factor being demanded");
+    let second_factor = Some(SecondFactor { method: Method::Totp, age_secs: u64::from(Demand::AGE_SECS) });
+    let proved = Actor { second_factor, ..admin };
+    write_table(&mut out, &demanding, &proved, "admin, a second factor being demanded and proved");
+    out
+}
+
+fn write_table(out: &mut String, policies: &Policies, subject: &Actor, title: &str) {
+    writeln!(out, "\n{title}").unwrap();
+    writeln!(out, "{}", row("", "", &CASES.map(str::to_owned))).unwrap();
+    for action in Action::ALL {
+        for (proofs, cells) in rows(policies, subject, *action) {
+            writeln!(out, "{}", row(action.as_str(), &proofs, &cells)).unwrap();
         }
     }
-    out
 }
 
 /// Proofs that fare the same share a row.
@@ -79,6 +88,7 @@ fn subjects() -> Vec<Actor> {
         owners: BTreeSet::from([owner("web")]),
         scopes: None,
         proof: Proof::System,
+        second_factor: None,
     });
     let tasks = ["renewal", "server", "crl", "ocsp", "clock", "init", "key-proof", "rotation", "recovery", "transit"]
         .map(Actor::system);

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use chancery_policy::{
-    Action, Actor, MAX_NAMES, Name, Owner, OwnerRules, Policies, PolicyError, Principal, Proof, Refusal, Resource,
-    ResourceKind, Role,
+    Action, Actor, Demand, MAX_NAMES, Method, Name, Owner, OwnerRules, Policies, PolicyError, Principal, Proof,
+    Refusal, Resource, ResourceKind, Role, SecondFactor,
 };
 
 fn owner(name: &str) -> Owner {
@@ -26,6 +26,7 @@ fn actor(roles: &[Role], owners: &[&str]) -> Actor {
         owners: owners.iter().map(|name| owner(name)).collect(),
         scopes: None,
         proof: Proof::Token { id: "0011".to_owned() },
+        second_factor: None,
     }
 }
 
@@ -543,4 +544,73 @@ fn who_has_a_name_is_told_with_the_rule() {
     assert_eq!(had("deploy"), ["db principals *", "web principals deploy"]);
     assert!(had("dns:www.elsewhere").is_empty());
     assert!(policies.having("a b").is_err());
+}
+
+fn stepped_up(actor: &Actor, age_secs: u64) -> Actor {
+    Actor { second_factor: Some(SecondFactor { method: Method::Totp, age_secs }), ..actor.clone() }
+}
+
+#[test]
+fn an_administrator_proves_a_second_factor_where_it_is_demanded_and_nobody_else_does() {
+    let policies = policies().demanding(Demand::within(900).unwrap());
+    let (admin, tokens) = (actor(&[Role::Admin], &[]), Resource::plain(ResourceKind::Token));
+    let refusal = refused(&policies, &admin, Action::ManageTokens, &tokens);
+    assert_eq!((refusal.rule.as_deref(), refusal.step_up), (Some(Demand::RULE), true));
+    assert_eq!(refusal.missing, "a second factor, proved within the last 15 minutes");
+    assert!(refused(&policies, &stepped_up(&admin, 901), Action::ManageTokens, &tokens).step_up, "too old");
+    assert!(policies.decide(&stepped_up(&admin, 900), Action::ManageTokens, &tokens).is_ok());
+    // A scope is a narrower administrator, and one all the same; a client certificate is one factor too.
+    let scoped = Actor { scopes: Some([Action::ManageTokens].into()), ..admin.clone() };
+    assert!(refused(&policies, &scoped, Action::ManageTokens, &tokens).step_up);
+    let proof = Proof::ClientCertificate { serial: "01".to_owned(), names: BTreeSet::new() };
+    assert!(refused(&policies, &Actor { proof, ..admin.clone() }, Action::ManageTokens, &tokens).step_up);
+    // What looks, and what ends a certificate, waits for no telephone.
+    for (action, on) in [
+        (Action::ReadAudit, Resource::plain(ResourceKind::Audit)),
+        (Action::RevokeCertificate, tls("web", &["www.example.internal"])),
+        (Action::IssueCertificate, tls("web", &["www.example.internal"])),
+        (Action::ListSecrets, Resource::secret(Some(owner("web")), "a")),
+    ] {
+        assert!(policies.decide(&admin, action, &on).is_ok(), "{action}");
+    }
+    // Machines and everybody else do as before.
+    let secret = Resource::secret(Some(owner("web")), "a");
+    assert!(policies.decide(&actor(&[Role::SecretReader], &["web"]), Action::ReadSecret, &secret).is_ok());
+    assert!(policies.decide(&Actor::system("init"), Action::ManageTokens, &tokens).is_ok());
+    // Who may not anyway is not sent for his telephone, and no second factor makes a right.
+    let issuer = actor(&[Role::Issuer], &["web"]);
+    let plain = refused(&policies, &stepped_up(&issuer, 0), Action::ManageTokens, &tokens);
+    assert!(!plain.step_up && !refused(&policies, &issuer, Action::ManageTokens, &tokens).step_up);
+}
+
+#[test]
+fn what_is_demanded_is_in_the_hash_and_nowhere_else() {
+    let (off, on) = (policies(), policies().demanding(Demand::within(900).unwrap()));
+    assert_ne!(off.hash(), on.hash());
+    assert_ne!(on.hash(), policies().demanding(Demand::within(600).unwrap()).hash());
+    assert!(on.text().ends_with(",\"second_factor\":{\"age_secs_max\":900}}"), "{}", on.text());
+    assert!(serde_json::from_str::<serde_json::Value>(on.text()).is_ok());
+    assert!(Demand::within(Demand::AGE_SECS_MIN - 1).is_none() && Demand::within(Demand::AGE_SECS_MAX + 1).is_none());
+}
+
+#[test]
+fn a_policy_of_the_house_may_ask_for_a_younger_second_factor_of_anybody() {
+    let fresh = "@id(\"fresh\")\n@missing(\"a code of the last five minutes\")\nforbid (principal, action == Action::\"destroy-secret\", resource)\n\
+                 unless { context.mfa && context.mfa_secs_ago <= 300 };\n\
+                 @id(\"destroyer\")\npermit (principal, action == Action::\"destroy-secret\", resource)\n\
+                 when { principal.roles.contains(\"secret-writer\") };";
+    let policies = with(fresh).unwrap();
+    let (writer, secret) = (actor(&[Role::SecretWriter], &["web"]), Resource::secret(Some(owner("web")), "a"));
+    for (who, may) in [(writer.clone(), false), (stepped_up(&writer, 241), true), (stepped_up(&writer, 301), false)] {
+        match policies.decide(&who, Action::DestroySecret, &secret) {
+            Ok(_) => assert!(may),
+            Err(refusal) => {
+                assert!(!may && refusal.step_up, "{refusal}");
+                assert_eq!(refusal.missing, "a code of the last five minutes");
+            }
+        }
+    }
+    // Asked again within the same minute, and after it: what is remembered is of the same question alone.
+    assert!(policies.decide(&stepped_up(&writer, 299), Action::DestroySecret, &secret).is_ok());
+    assert!(policies.decide(&stepped_up(&writer, 361), Action::DestroySecret, &secret).is_err());
 }

@@ -145,6 +145,7 @@ fn granted(policies: &Policies, action: Action, path: &str) -> Grant {
         owners: [owner()].into(),
         scopes: None,
         proof: Proof::Token { id: "0011223344556677".into() },
+        second_factor: None,
     };
     policies.decide(&actor, action, &Resource::secret(Some(owner()), path)).expect("a grant")
 }

@@ -158,6 +158,10 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         here.iter().for_each(|line| output::line(format!("  {line}")));
     } else {
         output::line(format!("ready. start it:  chancery --config {} serve", file.display()));
+        if config.demand.is_some() {
+            let enrol = format!("chancery --config {} mfa enrol", file.display());
+            output::line(format!("then, once, a second factor for its administrator:  {enrol}"));
+        }
     }
     Ok(())
 }

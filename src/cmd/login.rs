@@ -1,4 +1,4 @@
-//! `chancery login`: remembers a server, its roots and a token for this user. The token is read from a file or from
+//! `chancery login`: remembers a server, its roots and a token for this user; and proves its second factor. The token is read from a file or from
 //! standard input, never from the command line, and is tried once before anything is written.
 
 use std::io::Read;
@@ -12,16 +12,35 @@ use crate::Global;
 use crate::client::{ClientFile, TOKEN_BYTES_MAX};
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
+use crate::second;
 
 /// A bundle of many roots is a few hundred KiB.
 const ROOTS_BYTES_MAX: u64 = 4 << 20;
 
 #[derive(Parser)]
-#[command(after_help = "Example:\n  chancery login --url https://localhost:8443 --cacert roots.pem < token")]
-pub struct Args {}
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Prove the second factor of the token that is in use: a code is asked for at the terminal, or read from standard input
+    #[arg(long)]
+    mfa: bool,
+}
+
+const EXAMPLES: &str = "\
+Example:
+  chancery login --url https://localhost:8443 --cacert roots.pem < token
+
+`chancery login --mfa` proves the second factor of `chancery mfa enrol` with a code, asked for at the terminal. A proved second factor counts for a while ([login] in chancery.toml), for commands of this user with the same token.";
 
 /// Runs `chancery login`.
-pub async fn run(_args: Args, global: &Global) -> Result<(), Failure> {
+pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    if args.mfa {
+        let proved = global.client()?.prove(&second::code()?).await?;
+        match global.json {
+            true => output::json(&proved),
+            false => output::line(format!("the second factor is proved until {}", field(&proved, "expires"))),
+        }
+        return Ok(());
+    }
     let needs = |what: &str| {
         Failure::new(Exit::Usage, format!("{what} is missing"))
             .help("chancery login --url https://HOST:8443 --cacert roots.pem < token")

@@ -19,6 +19,7 @@ pub mod inspect;
 pub mod issue;
 pub mod lint;
 pub mod login;
+pub mod mfa;
 pub mod owner;
 pub mod paper;
 pub mod profile;

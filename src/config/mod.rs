@@ -6,6 +6,7 @@
 mod backup;
 mod error;
 mod limits;
+mod login;
 mod rotation;
 mod tables;
 mod token;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use hsm::TokenConfig;
 use lifecycle::Peer;
-use policy::{Instance, Owner, OwnerRules};
+use policy::{Demand, Instance, Owner, OwnerRules};
 use store::{Database, LogConfig};
 
 use crate::failure::{Failure, OrFail};
@@ -57,6 +58,8 @@ pub struct Config {
     pub database_url: String,
     /// This node's part of every serial number.
     pub instance: Instance,
+    /// What administrators prove beside their token; absent, nothing.
+    pub demand: Option<Demand>,
     /// Time servers that the clock is held against.
     pub time_peers: Vec<Peer>,
     /// The name that the log's checkpoints carry.
@@ -106,6 +109,11 @@ impl Config {
             text.push_str(&format!("[acme]\n{}", toml::to_string(&acme.limits.now()).unwrap_or_default()));
         }
         text
+    }
+
+    /// What is demanded of administrators, as text, for whoever reads the log.
+    pub fn login_text(&self) -> String {
+        login::text(self.demand)
     }
 
     /// What a running server keeps until its next start, as far as another configuration says it otherwise.
@@ -213,6 +221,7 @@ impl Config {
         }
         let time_peers =
             raw.time.check().map_err(|why| refuse("time.peers", why, "peers = [\"time.example.internal:123\"]"))?;
+        let demand = raw.login.check().map_err(|(key, why, write)| refuse(key, why, write))?;
         let rotation =
             raw.rotation.check(&dir).map_err(|(key, why, write)| refuse(&format!("rotation.{key}"), why, write))?;
         let acme = raw
@@ -241,6 +250,7 @@ impl Config {
             database,
             database_url,
             instance,
+            demand,
             time_peers,
             log_origin: raw.log.origin,
             log_state: dir.join(raw.log.state),

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::backup::RawBackup;
 use super::limits::RawLimits;
+use super::login::RawLogin;
 use super::rotation::Rotation;
 use super::token::RawHsm;
 
@@ -20,6 +21,8 @@ pub(super) struct Raw {
     pub(super) database: RawDatabase,
     pub(super) ca: RawCa,
     pub(super) log: RawLog,
+    #[serde(default)]
+    pub(super) login: RawLogin,
     #[serde(default)]
     pub(super) time: RawTime,
     #[serde(default)]

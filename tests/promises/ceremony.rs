@@ -135,6 +135,8 @@ fn sha256sum(path: &Path) -> String {
 /// An online authority below an offline root that waits for its certificates, and the root.
 fn both() -> (House, Machine) {
     let (house, machine) = (House::with(&["--offline-root"]), Machine::new());
+    // Ceremonies are what is tried here; what an administrator proves, is tried elsewhere.
+    house.configure("second_factor = \"administrators\"", "second_factor = \"off\"");
     done(&machine.make_root(house.http("").trim_end_matches('/'), &people(), &lines(&answers(&[]))));
     (house, machine)
 }

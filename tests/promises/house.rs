@@ -111,6 +111,7 @@ impl House {
             .env("CHANCERY_CONFIG", self.ca("chancery.toml"))
             .env("HOME", self.folder.path())
             .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_RUNTIME_DIR")
             .env_remove("SSH_AUTH_SOCK")
             .args(arguments);
         for variable in ["CHANCERY_URL", "CHANCERY_TOKEN", "CHANCERY_CACERT", "CHANCERY_TOKEN_FILE"] {

@@ -34,6 +34,7 @@ mod inspect;
 mod issuers;
 mod leases;
 mod lint;
+mod mfa;
 mod ocsp;
 mod ocsp_proof;
 mod openapi;

@@ -339,7 +339,7 @@ fn what_ends_who_read_last_and_the_access_review_by_commands() {
     assert!(secret["read_by"][0].as_str().is_some_and(|read| read.contains(" leaf ")), "{secret}");
     assert!(secret["may_read"][0].as_str().is_some_and(|may| may.contains("token:")), "{secret}");
     assert!(rows("proofs").iter().any(|row| row["proof"] == "token" && row["as_administrator"] != 0), "{report}");
-    assert_eq!(rows("controls").len(), 9);
+    assert_eq!(rows("controls").len(), 10);
     assert!(secret["owned"] == true && secret["expires"].is_string() && secret["may_read_total"].is_u64(), "{secret}");
     assert!(rows("secrets").iter().any(|row| row["expires"].is_null()), "{report}");
     let two = fail(house.command(&["report", "--json", "--format", "csv"]));

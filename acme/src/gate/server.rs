@@ -127,6 +127,7 @@ impl AcmeState {
             owners: BTreeSet::from([self.0.config.owner.clone()]),
             scopes: None,
             proof: Proof::AcmeKey { thumbprint: key.thumbprint() },
+            second_factor: None,
         }
     }
 }

@@ -16,10 +16,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ca::{LOGIN_PROFILE, login_scopes};
-use policy::{Actor, Name, Proof, Role, Timestamp, Validity, World};
+use policy::{Actor, Name, Proof, Role, SecondFactor, Timestamp, Validity, World};
 use store::{Attested, Credential, Kind, Ledger, State, StoreError};
 
 use super::error::AuthError;
+use super::factor::{FACTOR, factor_of};
+use super::login::{KnownLogin, LOGIN, LOGIN_PREFIX, Login};
 use super::memory::{Known, Memory, Recognised};
 use super::throttle::Throttle;
 use super::token::{KIND, Token, TokenText};
@@ -30,6 +32,7 @@ pub(crate) struct Doorkeeper {
     ledger: Ledger,
     world: World,
     tokens: Memory<Known>,
+    logins: Memory<KnownLogin>,
     certificates: Memory<Recognised>,
     throttle: Throttle,
 }
@@ -38,7 +41,8 @@ impl Doorkeeper {
     /// A doorkeeper who has met nobody yet.
     pub(crate) fn new(ledger: Ledger, world: World, limits: &Limits) -> Self {
         let (tokens, certificates) = (Memory::new(limits.caller_memory), Memory::new(limits.caller_memory));
-        Self { ledger, world, tokens, certificates, throttle: Throttle::new(limits.failures) }
+        let logins = Memory::new(limits.caller_memory);
+        Self { ledger, world, tokens, logins, certificates, throttle: Throttle::new(limits.failures) }
     }
 
     /// Whether an address has made too many wrong guesses of any kind lately.
@@ -91,6 +95,51 @@ impl Doorkeeper {
         token.alive(self.world.now())
     }
 
+    /// The same actor with the second factor that the text of a login proves beside its token. A text that proves nothing takes nothing
+    /// away from the token, and is a guess.
+    pub(crate) async fn with_login(
+        &self,
+        actor: Arc<Actor>,
+        text: &str,
+        from: Option<IpAddr>,
+    ) -> Result<Arc<Actor>, AuthError> {
+        let Proof::Token { id } = &actor.proof else { return Ok(actor) };
+        let Some(given) = TokenText::parse_as(LOGIN_PREFIX, text) else {
+            self.guessed(from);
+            return Ok(actor);
+        };
+        let _turn = self.throttle.turn(from).await;
+        match self.login(given.id()).await?.filter(|login| login.has(given.secret())) {
+            Some(login) => Ok(stepped_up(&actor, login.proves(id, self.world.now()))),
+            None => {
+                self.guessed(from);
+                Ok(actor)
+            }
+        }
+    }
+
+    /// The same for a session that showed the secret before, or had the login opened itself.
+    pub(crate) async fn with_session(&self, actor: Arc<Actor>, login: &str) -> Result<Arc<Actor>, AuthError> {
+        let Proof::Token { id } = &actor.proof else { return Ok(actor) };
+        let proved = self.login(login).await?.and_then(|login| login.proves(id, self.world.now()));
+        Ok(stepped_up(&actor, proved))
+    }
+
+    /// A login, as of a moment ago, while neither it nor its factor has another version.
+    async fn login(&self, id: &str) -> Result<Option<Arc<KnownLogin>>, AuthError> {
+        let versions = |token: &str| (self.ledger.record_version(LOGIN, id), self.ledger.record_version(FACTOR, token));
+        if let Some(known) = self.logins.recall(id, |login| login.is_of(versions(login.token()))) {
+            return Ok(Some(known));
+        }
+        let Some(record) = self.ledger.record_get(LOGIN, id).await? else { return Ok(None) };
+        let login: Login = serde_json::from_value(record.body.clone())
+            .map_err(|why| StoreError::Corrupt(format!("login {id}: {why}")))?;
+        let (factor, seen) = factor_of(&self.ledger, &login.token).await?;
+        let known = Arc::new(KnownLogin::new((record.version, seen), login, factor.as_ref()));
+        self.logins.learn(id, Arc::clone(&known));
+        Ok(Some(known))
+    }
+
     async fn look_up(&self, id: &str) -> Result<Option<Arc<Known>>, AuthError> {
         let Some(record) = self.ledger.record_get(KIND, id).await? else { return Ok(None) };
         let token = Token::from_record(&record).map_err(|why| StoreError::Corrupt(format!("API token {id}: {why}")))?;
@@ -136,6 +185,14 @@ impl Doorkeeper {
     }
 }
 
+/// The same actor, where a second factor was proved.
+fn stepped_up(actor: &Arc<Actor>, proved: Option<SecondFactor>) -> Arc<Actor> {
+    match proved {
+        None => Arc::clone(actor),
+        proved => Arc::new(Actor { second_factor: proved, ..Actor::clone(actor) }),
+    }
+}
+
 /// Who a certificate is, and from when to when.
 fn certificate_actor(credential: &Attested<Credential>, now: Timestamp) -> Result<(Validity, Actor), AuthError> {
     if credential.kind != Kind::Certificate || credential.profile != LOGIN_PROFILE {
@@ -158,6 +215,7 @@ fn certificate_actor(credential: &Attested<Credential>, now: Timestamp) -> Resul
         owners: credential.owner.iter().cloned().collect(),
         scopes,
         proof: Proof::ClientCertificate { serial, names },
+        second_factor: None,
     };
     Ok((validity, actor))
 }

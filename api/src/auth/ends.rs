@@ -1,8 +1,9 @@
-//! When API tokens end: the last administrator's locks everybody out.
+//! When API tokens end, of which the last administrator's locks everybody out; and which administrators have no second factor.
 
 use policy::{Role, Timestamp};
 use store::{Ledger, StoreError};
 
+use super::factor::{Factor, factors};
 use super::token::{KIND, Token};
 use crate::observe::Ends;
 
@@ -10,6 +11,7 @@ use crate::observe::Ends;
 /// is told for a while.
 pub(crate) async fn ends(ledger: &Ledger, now: Timestamp) -> Result<Ends, StoreError> {
     let mut ends = Ends::default();
+    let factors = factors(ledger).await?;
     for record in ledger.record_all(KIND).await? {
         let Ok(token) = Token::from_record(&record) else { continue };
         if token.revoked_at.is_some() || token.expires < now {
@@ -17,8 +19,17 @@ pub(crate) async fn ends(ledger: &Ledger, now: Timestamp) -> Result<Ends, StoreE
         }
         ends.first = Some(ends.first.map_or(token.expires, |first| first.min(token.expires)));
         if token.body.roles.contains(&Role::Admin) {
+            if !factors.get(&token.id).is_some_and(Factor::is_active) {
+                ends.one_factor += 1;
+                if ends.named.len() < NAMED_MAX {
+                    ends.named.push(format!("{} ({})", token.body.name, token.id));
+                }
+            }
             ends.last_admin = ends.last_admin.max(Some((token.expires, token.expires.since(record.at))));
         }
     }
     Ok(ends)
 }
+
+/// So many are told by name; of the others, how many.
+const NAMED_MAX: usize = 5;

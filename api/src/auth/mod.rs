@@ -7,6 +7,8 @@
 //! view of the log.
 
 mod error;
+mod factor;
+mod login;
 mod token;
 
 mod memory;
@@ -19,5 +21,7 @@ mod sessions;
 pub(crate) use doorkeeper::Doorkeeper;
 pub(crate) use ends::ends;
 pub(crate) use error::AuthError;
+pub(crate) use factor::{Factor, FactorState, factor_of, factors};
+pub(crate) use login::{LOGIN_HEADER, LOGIN_PREFIX, Login};
 pub(crate) use sessions::Sessions;
-pub(crate) use token::{ID_CHARS, KIND, PREFIX, Token, TokenBody};
+pub(crate) use token::{KIND, PREFIX, Token, TokenBody, draw};

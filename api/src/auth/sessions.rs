@@ -1,7 +1,7 @@
 //! The dashboard's sessions: a cookie that stands for "this browser showed a valid API token".
 //!
 //! In memory, bounded, gone at restart. A session holds the token's id and no secret; the token itself is looked up on
-//! each page, so that revoking it ends the session. The cookie is `__Host-`, HttpOnly, Secure and SameSite=Strict, and
+//! each page, so that revoking it ends the session. What a second factor proved stands in it as a login's id. The cookie is `__Host-`, HttpOnly, Secure and SameSite=Strict, and
 //! counts for the dashboard alone: the API does not read it, so that no foreign page can act through a browser.
 
 use std::collections::HashMap;
@@ -32,6 +32,8 @@ pub(crate) struct Sessions {
 struct Session {
     token_id: String,
     until: Timestamp,
+    /// The login of the second factor that was proved in it, by its id.
+    login: Option<String>,
 }
 
 impl Sessions {
@@ -72,7 +74,7 @@ impl Sessions {
         {
             sessions.remove(&oldest);
         }
-        sessions.insert(key(&cookie), Session { token_id: token_id.to_owned(), until });
+        sessions.insert(key(&cookie), Session { token_id: token_id.to_owned(), until, login: None });
         format!("{COOKIE}={cookie}; Path=/; Max-Age={LIFE_SECS}; Secure; HttpOnly; SameSite=Strict")
     }
 
@@ -81,6 +83,20 @@ impl Sessions {
         let sessions = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let session = sessions.get(&key(cookie(headers)?))?;
         (session.until > now).then(|| session.token_id.clone())
+    }
+
+    /// The login that was proved in the request's session.
+    pub(crate) fn login(&self, headers: &HeaderMap) -> Option<String> {
+        let sessions = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(&key(cookie(headers)?))?.login.clone()
+    }
+
+    /// From now on this login goes with the request's session.
+    pub(crate) fn step_up(&self, headers: &HeaderMap, login: &str) {
+        let mut sessions = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = cookie(headers).and_then(|cookie| sessions.get_mut(&key(cookie))) {
+            session.login = Some(login.to_owned());
+        }
     }
 
     /// Ends the request's session; gives the `Set-Cookie` value that removes it.
@@ -134,7 +150,12 @@ mod tests {
         assert_eq!(sessions.token_id(&headers, world.now()).as_deref(), Some("0123456789abcdef"));
         assert!(sessions.token_id(&headers, world.now().plus_secs(LIFE_SECS)).is_none());
         assert!(sessions.token_id(&HeaderMap::new(), world.now()).is_none());
+        assert_eq!(sessions.login(&headers), None);
+        sessions.step_up(&headers, "00aa");
+        assert_eq!(sessions.login(&headers).as_deref(), Some("00aa"));
         sessions.close(&headers);
+        sessions.step_up(&headers, "00aa");
+        assert_eq!(sessions.login(&headers), None, "what is closed is stepped up no more");
         assert!(sessions.token_id(&headers, world.now()).is_none());
     }
 

@@ -5,16 +5,19 @@
 
 use std::collections::BTreeSet;
 
-use policy::{Action, Actor, Owner, Proof, Role, Timestamp};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use policy::{Action, Actor, Owner, Proof, Role, Secret, Timestamp, World};
 use serde::{Deserialize, Serialize};
 use store::{Attested, StoredRecord};
+use zeroize::Zeroizing;
 
 /// The record kind of tokens.
 pub(crate) const KIND: &str = "api-token";
 /// What every token begins with, so that secret scanners find a leaked one.
 pub(crate) const PREFIX: &str = "chy_";
 /// Hex digits of an id.
-pub(crate) const ID_CHARS: usize = 16;
+const ID_CHARS: usize = 16;
 /// base64url of 32 random bytes.
 const SECRET_CHARS: usize = 43;
 
@@ -27,7 +30,12 @@ pub(crate) struct TokenText<'a> {
 impl<'a> TokenText<'a> {
     /// Reads `chy_ID_SECRET`; the secret's alphabet holds `_` too, so the places are fixed.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
-        let rest = text.strip_prefix(PREFIX)?;
+        Self::parse_as(PREFIX, text)
+    }
+
+    /// The same with another beginning.
+    pub(crate) fn parse_as(prefix: &str, text: &'a str) -> Option<Self> {
+        let rest = text.strip_prefix(prefix)?;
         let (id, secret) = rest.split_at_checked(ID_CHARS)?;
         let secret = secret.strip_prefix('_')?;
         let id_fits = id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -45,6 +53,14 @@ impl<'a> TokenText<'a> {
     pub(crate) fn secret(&self) -> &str {
         self.secret
     }
+}
+
+/// An id and a secret of 256 random bits.
+pub(crate) fn draw(world: &World) -> (String, Secret<String>) {
+    let (mut id, mut secret) = ([0_u8; ID_CHARS / 2], Zeroizing::new([0_u8; 32]));
+    world.fill(&mut id);
+    world.fill(secret.as_mut());
+    (hex::encode(id), Secret::new(URL_SAFE_NO_PAD.encode(secret.as_ref())))
 }
 
 /// A token with the hash of its secret, as the register keeps it.
@@ -100,6 +116,7 @@ impl Token {
             owners: self.body.owners,
             scopes: self.body.scopes,
             proof: Proof::Token { id: self.id },
+            second_factor: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The caller of a handler: a request becomes an [`Actor`], or ends here with a 401.
 //!
-//! The credential is the token of the `Authorization` header where there is one, else the certificate that the connection
-//! proved; whether it holds is for [`crate::auth`] to say. What did not hold is counted here and written nowhere.
+//! The credential is the token of the `Authorization` header where there is one, with the second factor of `Chancery-Second-Factor`
+//! beside it, else the certificate that the connection proved; whether it holds is for [`crate::auth`] to say. What did not hold is counted here and written nowhere.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use http::request::Parts;
 use policy::{Action, Actor, Grant, Resource, ResourceKind};
 
 use crate::app::App;
-use crate::auth::AuthError;
+use crate::auth::{AuthError, LOGIN_HEADER};
 use crate::edge::Peer;
 use crate::problem::Problem;
 
@@ -91,8 +91,12 @@ async fn recognise(parts: &Parts, app: &App) -> Result<Arc<Actor>, AuthError> {
     let peer = parts.extensions.get::<Peer>();
     match (parts.headers.get(AUTHORIZATION), peer.and_then(Peer::certificate)) {
         (Some(header), _) => {
-            let text = header.to_str().ok().and_then(bearer).ok_or(AuthError::Malformed)?;
-            app.doorkeeper().by_token(text, peer.map(Peer::ip)).await
+            let (text, from) = (header.to_str().ok().and_then(bearer).ok_or(AuthError::Malformed)?, peer.map(Peer::ip));
+            let actor = app.doorkeeper().by_token(text, from).await?;
+            match parts.headers.get(LOGIN_HEADER).and_then(|login| login.to_str().ok()) {
+                Some(login) => app.doorkeeper().with_login(actor, login.trim(), from).await,
+                None => Ok(actor),
+            }
         }
         (None, Some(shown)) => app.doorkeeper().by_certificate(shown.serial(), shown.der()).await,
         (None, None) => Err(AuthError::Missing),

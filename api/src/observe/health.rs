@@ -340,6 +340,7 @@ impl Lookout {
         }));
         alarms.extend(self.of_ocsp());
         // Not by a clock that is not believed: that has an alarm of its own.
+        alarms.extend(self.of_one_factor(&tokens));
         alarms.extend(self.vitals(tokens).await.alarms(self.ledger.cautious_time()));
         match orphans(grant, &self.authority, &self.ledger, None).await {
             Ok(orphans) => alarms.extend(orphans.iter().map(Orphans::says)),
@@ -411,6 +412,20 @@ impl Lookout {
         ending.chain(unknown).collect()
     }
 
+    /// Administrators without a second factor, where one is demanded: whoever finds such a token enrols a device of his own.
+    fn of_one_factor(&self, tokens: &Ends) -> Option<String> {
+        let missing = tokens.one_factor > 0 && self.authority.policies().demand().is_some();
+        missing.then(|| {
+            let more = tokens.one_factor.saturating_sub(tokens.named.len());
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!(
+                "Administrators without a second factor: {}{more}. With each of these tokens: `chancery mfa enrol`; one that nobody uses: \
+                 `chancery token revoke`.",
+                tokens.named.join(", ")
+            )
+        })
+    }
+
     /// Administrators' tokens that were made on the host, for a week, the newest first: whoever did not do it should know.
     async fn rescues(&self) -> Result<Vec<String>, StoreError> {
         let now = self.world.now();
@@ -420,11 +435,18 @@ impl Lookout {
         let more = words.len().saturating_sub(ALARMS_MAX);
         let told = words.iter().take(ALARMS_MAX).map(|word| {
             let reason = word.body.get("reason").and_then(serde_json::Value::as_str).unwrap_or_default();
-            format!(
-                "The administrator's token {} was made on the host at {} (`chancery token rescue`): {reason:?}. Where nobody of \
-                 yours did it, revoke it and look who holds the host.",
-                word.id, word.at
-            )
+            match word.body.get("second_factor").and(word.body.get("token")).and_then(serde_json::Value::as_str) {
+                Some(token) => format!(
+                    "The second factor of the token {token} was taken away on the host at {} (`chancery mfa rescue`): {reason:?}. Where \
+                     nobody of yours did it, revoke that token and look who holds the host.",
+                    word.at
+                ),
+                None => format!(
+                    "The administrator's token {} was made on the host at {} (`chancery token rescue`): {reason:?}. Where nobody of \
+                     yours did it, revoke it and look who holds the host.",
+                    word.id, word.at
+                ),
+            }
         });
         let rest = (more > 0).then(|| {
             format!("{more} more administrators' tokens were made on the host this week; `chancery audit list` tells of each.")

@@ -146,6 +146,7 @@ struct Ends {
     unsigned: Gauge<u64, AtomicU64>,
     first_token: Gauge,
     last_admin_token: Gauge,
+    one_factor: Gauge<u64, AtomicU64>,
 }
 
 impl Ends {
@@ -171,6 +172,8 @@ impl Ends {
         registry.register("api_token_first_end_timestamp_seconds", help, self.first_token.clone());
         let help = "When the last administrator's token ends, seconds since 1970; 0 where there is none";
         registry.register("admin_token_last_end_timestamp_seconds", help, self.last_admin_token.clone());
+        let help = "Administrators' tokens without a second factor";
+        registry.register("admin_tokens_without_second_factor", help, self.one_factor.clone());
     }
 
     fn set(&self, vitals: &Vitals) {
@@ -197,6 +200,7 @@ impl Ends {
         self.unsigned.set(vitals.unsigned);
         self.first_token.set(unix(vitals.tokens.first));
         self.last_admin_token.set(unix(vitals.tokens.last_admin.map(|(until, _)| until)));
+        self.one_factor.set(u64::try_from(vitals.tokens.one_factor).unwrap_or(u64::MAX));
     }
 }
 

@@ -56,6 +56,9 @@ pub(crate) struct Ends {
     pub(crate) first: Option<Timestamp>,
     /// The last administrator's, and of how many seconds its life is.
     pub(crate) last_admin: Option<(Timestamp, i64)>,
+    /// How many administrators' tokens have no second factor, and the first of them by name and id.
+    pub(crate) one_factor: usize,
+    pub(crate) named: Vec<String>,
 }
 
 impl Vitals {
@@ -165,7 +168,11 @@ mod tests {
             unsigned: 0,
             sealed: Vec::new(),
             cas: vec![("tls".into(), NOW.plus_secs(500 * DAY))],
-            tokens: Ends { first: Some(NOW.plus_secs(DAY)), last_admin: Some((NOW.plus_secs(20 * DAY), 90 * DAY)) },
+            tokens: Ends {
+                first: Some(NOW.plus_secs(DAY)),
+                last_admin: Some((NOW.plus_secs(20 * DAY), 90 * DAY)),
+                ..Ends::default()
+            },
         }
     }
 

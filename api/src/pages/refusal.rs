@@ -15,6 +15,8 @@ use crate::problem::PROBLEM_JSON;
 /// A problem of ours, as it is on the wire.
 #[derive(Default, Deserialize)]
 struct Told {
+    #[serde(default, rename = "type")]
+    kind: String,
     #[serde(default)]
     title: String,
     #[serde(default)]
@@ -28,6 +30,8 @@ struct Refusal {
     title: String,
     detail: String,
     again: Option<String>,
+    /// Whether a code of the second factor is all that is missing.
+    step_up: bool,
 }
 
 /// Turns a problem into a page for a browser; everybody else gets what they got.
@@ -52,7 +56,8 @@ async fn page(response: Response) -> Response {
     };
     let told: Told = serde_json::from_slice(&bytes).unwrap_or_default();
     let again = parts.headers.get(header::RETRY_AFTER).and_then(|secs| secs.to_str().ok()).map(str::to_owned);
-    let refusal = Refusal { status: parts.status.as_u16(), title: told.title, detail: told.detail, again };
+    let (status, step_up) = (parts.status.as_u16(), told.kind.ends_with(":second-factor"));
+    let refusal = Refusal { status, title: told.title, detail: told.detail, again, step_up };
     let (page, body) = render(parts.status, &refusal).into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.extend(page.headers);

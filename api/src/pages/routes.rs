@@ -29,6 +29,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/drills/{id}", get(drills::show_one))
         .route("/operations/{number}", get(certificate::show_operation))
         .route("/login", get(session::form).post(session::sign_in))
+        .route("/second-factor", get(session::code_form).post(session::step_up))
         .route("/logout", post(session::sign_out))
         .route("/assets/chancery.css", get(css))
         .route("/assets/fresh.js", get(script))

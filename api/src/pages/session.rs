@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use policy::{Actor, Proof};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::frame::{parse_form, render, same_origin, see};
 use crate::app::App;
@@ -16,6 +17,7 @@ use crate::auth::AuthError;
 use crate::edge::Peer;
 use crate::intake::{expect_type, read};
 use crate::problem::{Kind, Problem};
+use crate::second;
 
 /// A token and the name of its field, with room for what a hasty paste brings along.
 const FORM_BYTES_MAX: usize = 1_024;
@@ -23,6 +25,12 @@ const FORM_BYTES_MAX: usize = 1_024;
 #[derive(Template)]
 #[template(path = "login.html")]
 struct Login {
+    wrong: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "second-factor.html")]
+struct SecondFactor {
     wrong: Option<String>,
 }
 
@@ -36,7 +44,10 @@ impl FromRequestParts<App> for Visitor {
         let session = app.sessions().token_id(&parts.headers, app.world().now());
         let shown = parts.extensions.get::<Peer>().and_then(Peer::certificate);
         let known = match (session, shown) {
-            (Some(id), _) => app.doorkeeper().by_session(&id).await,
+            (Some(id), _) => match (app.doorkeeper().by_session(&id).await, app.sessions().login(&parts.headers)) {
+                (Ok(actor), Some(login)) => app.doorkeeper().with_session(actor, &login).await,
+                (known, _) => known,
+            },
             (None, Some(shown)) => app.doorkeeper().by_certificate(shown.serial(), shown.der()).await,
             (None, None) => return Err(see("/login")),
         };
@@ -91,6 +102,40 @@ fn opened(actor: &Actor, app: &App) -> Response {
 pub(super) async fn sign_out(Shared(app): Shared<App>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     same_origin(&headers, &uri)?;
     Ok(with_cookie(see("/login"), &app.sessions().close(&headers)))
+}
+
+/// The form for a code.
+pub(super) async fn code_form(_visitor: Visitor) -> Response {
+    render(StatusCode::OK, &SecondFactor { wrong: None })
+}
+
+#[derive(Deserialize)]
+struct Typed {
+    code: String,
+}
+
+/// Proves the second factor for this session.
+pub(super) async fn step_up(
+    Shared(app): Shared<App>,
+    Visitor(actor): Visitor,
+    request: Request,
+) -> Result<Response, Problem> {
+    same_origin(request.headers(), request.uri())?;
+    expect_type(request.headers(), &["application/x-www-form-urlencoded"])?;
+    let headers = request.headers().clone();
+    let body = read(request, FORM_BYTES_MAX, &app).await?;
+    let typed: Typed = parse_form(&body).ok_or_else(|| Problem::field("code", "The form has one field, `code`."))?;
+    let code = Zeroizing::new(typed.code);
+    match second::prove(&app, &actor, &code).await {
+        Ok(proved) => {
+            app.sessions().step_up(&headers, &proved.id);
+            Ok(see("/"))
+        }
+        Err(problem) => {
+            let status = problem.kind().status();
+            Ok(render(status, &SecondFactor { wrong: Some(problem.detail().to_owned()) }))
+        }
+    }
 }
 
 fn with_cookie(mut response: Response, cookie: &str) -> Response {

@@ -23,6 +23,8 @@ mod status;
 pub mod tokens;
 mod transit;
 
+mod second_factor;
+
 mod refusals;
 mod shapes;
 

@@ -12,8 +12,8 @@ use super::certificates::{asking, ending, listing, requests, revocations};
 use super::refusals::{Problem, Refusals};
 use super::shapes::Shapes;
 use super::{
-    audit, code, drills, imports, issuers, ocsp_proof, owners, profiles, recovery, report, secrets, ssh, status,
-    tokens, transit,
+    audit, code, drills, imports, issuers, ocsp_proof, owners, profiles, recovery, report, second_factor, secrets, ssh,
+    status, tokens, transit,
 };
 use crate::intake::typed;
 
@@ -42,6 +42,7 @@ use crate::intake::typed;
         transit::batches::encrypt, transit::batches::decrypt, transit::batches::rewrap, transit::batches::data_key, transit::batches::random,
         transit::signing::sign, transit::signing::verify,
         ssh::user, ssh::host, code::post_key, code::list_keys, code::sign, tokens::post, tokens::list, tokens::delete,
+        second_factor::show, second_factor::enrol, second_factor::confirm, second_factor::prove, second_factor::codes, second_factor::remove, second_factor::reset, second_factor::list,
         issuers::list, issuers::show, issuers::create, issuers::import, issuers::import_crl, issuers::rotate, issuers::act, issuers::request, issuers::export,
         imports::begin, imports::some, imports::done,
         drills::list, drills::show, drills::begin, drills::end,

@@ -6,15 +6,16 @@
 use axum::extract::State as Shared;
 use axum::response::Response;
 use http::StatusCode;
-use policy::{Action, Actor, Resource, ResourceKind, Role, Timestamp};
+use policy::{Action, Actor, Method, Resource, ResourceKind, Role, SecondFactor, Timestamp};
 use secrets::{LastRead, Secret};
 use serde::{Deserialize, Serialize};
 use store::RecordFilter;
 use utoipa::{IntoParams, ToSchema};
 
+use super::second_factor;
 use super::secrets::found::{SecretsFound, SecretsSought, found};
 use crate::app::App;
-use crate::auth::{KIND, Token};
+use crate::auth::{KIND, Token, factors};
 use crate::intake::{Caller, Params, json};
 use crate::problem::Problem;
 
@@ -126,7 +127,9 @@ async fn readers(app: &App, now: Timestamp) -> Result<(Vec<Actor>, bool), Proble
                 if actors.len() == TOKENS_MAX {
                     return Ok((actors, true));
                 }
-                actors.push(token.into_actor());
+                // What it may once its second factor is proved: that is what it may.
+                let proved = SecondFactor { method: Method::Totp, age_secs: 0 };
+                actors.push(Actor { second_factor: Some(proved), ..token.into_actor() });
             }
         }
         if after.is_none() {
@@ -205,6 +208,11 @@ struct TokenReview {
     revoked: Option<Timestamp>,
     /// Whether it is believed now.
     lives: bool,
+    /// `none`; `pending`: no code of it came back yet; `active`.
+    second_factor: &'static str,
+    /// Since when.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    second_factor_since: Option<Timestamp>,
 }
 
 /// Tokens for an access review: who they speak for, with which roles, and until when.
@@ -220,8 +228,10 @@ pub(crate) async fn tokens(
     let filter = RecordFilter { limit, after: params.cursor, ..RecordFilter::default() };
     let page = app.ledger().record_list(KIND, filter).await?;
     let next = page.last().filter(|_| page.len() == limit).map(|last| last.id.clone());
-    let now = app.world().now();
+    let (factors, now) = (factors(app.ledger()).await?, app.world().now());
     let items = page.iter().filter_map(|record| Token::from_record(record).ok()).map(|token| TokenReview {
+        second_factor: second_factor::state(factors.get(&token.id)),
+        second_factor_since: factors.get(&token.id).map(|factor| factor.since),
         lives: token.revoked_at.is_none() && token.expires > now,
         actor: format!("token:{}", token.body.name),
         roles: token.body.roles.iter().copied().collect(),

@@ -7,7 +7,8 @@ use super::certificates::{asking, ending, listing, requests, revocations};
 use super::recovery;
 use super::secrets;
 use super::{
-    audit, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, report, ssh, status, tokens, transit,
+    audit, code, drills, imports, issuers, ocsp_proof, openapi, owners, profiles, report, second_factor, ssh, status,
+    tokens, transit,
 };
 use crate::app::App;
 use crate::public::log;
@@ -97,6 +98,15 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/v1/drills/{id}/end", post(drills::end))
         .route("/api/v1/tokens", post(tokens::post).get(tokens::list))
         .route("/api/v1/tokens/{id}", delete(tokens::delete))
+        .route("/api/v1/tokens/{id}/second-factor/reset", post(second_factor::reset))
+        .route(
+            "/api/v1/second-factor",
+            get(second_factor::show).post(second_factor::enrol).delete(second_factor::remove),
+        )
+        .route("/api/v1/second-factor/confirm", post(second_factor::confirm))
+        .route("/api/v1/second-factor/prove", post(second_factor::prove))
+        .route("/api/v1/second-factor/recovery-codes", post(second_factor::codes))
+        .route("/api/v1/second-factors", get(second_factor::list))
         .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/audit/ocsp-proof", post(ocsp_proof::prove))
         .route("/api/v1/audit/{index}", get(audit::show))

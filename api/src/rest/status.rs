@@ -319,6 +319,8 @@ pub(crate) struct Whoami<'a> {
     scopes: &'a Option<BTreeSet<Action>>,
     /// How it proved itself: `token:ID`, `client-certificate:SERIAL`.
     proof: String,
+    /// By what it proved a second factor beside that: `totp`, `recovery-code`; null: it did not, or too long ago.
+    second_factor: Option<&'static str>,
 }
 
 /// Tells the caller who it is. Needs no grant: it says back what the caller has just proved.
@@ -326,6 +328,8 @@ pub(crate) struct Whoami<'a> {
     responses((status = 200, description = "The caller", body = Whoami<'_>)))]
 pub(crate) async fn whoami(Caller(actor): Caller) -> Response {
     let proof = actor.proof.to_string();
-    let whoami = Whoami { id: &actor.id, roles: &actor.roles, owners: &actor.owners, scopes: &actor.scopes, proof };
+    let second_factor = actor.second_factor.map(|factor| factor.method.as_str());
+    let (id, roles, owners, scopes) = (&actor.id, &actor.roles, &actor.owners, &actor.scopes);
+    let whoami = Whoami { id, roles, owners, scopes, proof, second_factor };
     json(StatusCode::OK, &whoami)
 }

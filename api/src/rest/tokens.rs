@@ -8,8 +8,6 @@ use std::collections::BTreeSet;
 
 use axum::extract::State as Shared;
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ca::Authority;
 use http::StatusCode;
 use policy::{Action, Actor, Owner, Resource, ResourceKind, Role, Secret, Timestamp};
@@ -17,10 +15,9 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use store::{ActorStamp, Record, RecordFilter, StoreError};
 use utoipa::{IntoParams, ToSchema};
-use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::auth::{ID_CHARS, KIND, PREFIX, Token, TokenBody};
+use crate::auth::{KIND, PREFIX, Token, TokenBody, draw};
 use crate::intake::{Caller, Json, Params, Segment, json, page_rows};
 use crate::problem::{Kind, Problem};
 
@@ -159,7 +156,7 @@ pub async fn take_back(authority: &Authority, shown: &ShownToken) -> Result<(), 
 }
 
 fn make(authority: &Authority, actor: &Actor, new: NewToken) -> Result<(ShownToken, Record), Problem> {
-    let (id, secret) = draw(authority);
+    let (id, secret) = draw(authority.world());
     let life_secs = i64::try_from(new.expires_secs).unwrap_or(i64::MAX);
     let expires = authority.world().now().plus_secs(life_secs);
     let body = TokenBody {
@@ -282,14 +279,6 @@ fn record(id: &str, body: &TokenBody, actor: &Actor, expect: u64) -> Result<Reco
         actor: ActorStamp::from(actor),
         expect: Some(expect),
     })
-}
-
-/// An id and a secret of 256 random bits.
-fn draw(authority: &Authority) -> (String, Secret<String>) {
-    let (mut id, mut secret) = ([0_u8; ID_CHARS / 2], Zeroizing::new([0_u8; 32]));
-    authority.world().fill(&mut id);
-    authority.world().fill(secret.as_mut());
-    (hex::encode(id), Secret::new(URL_SAFE_NO_PAD.encode(secret.as_ref())))
 }
 
 /// An owner that nobody declared has no names: a token for it could do nothing, and is a slip of the pen.

@@ -254,5 +254,6 @@ fn admin_actor() -> Actor {
         owners: BTreeSet::new(),
         scopes: None,
         proof: policy::Proof::Token { id: "0123456789abcdef".to_owned() },
+        second_factor: None,
     }
 }

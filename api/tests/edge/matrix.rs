@@ -374,6 +374,30 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         ("POST /api/v1/tokens", route(Method::POST, "/api/v1/tokens", Some(new_token))),
         ("GET /api/v1/tokens", route(Method::GET, "/api/v1/tokens", None)),
         ("DELETE /api/v1/tokens/{id}", route(Method::DELETE, format!("/api/v1/tokens/{victim}"), None)),
+        ("GET /api/v1/second-factor", route(Method::GET, "/api/v1/second-factor", None)),
+        ("POST /api/v1/second-factor", route(Method::POST, "/api/v1/second-factor", None)),
+        (
+            "POST /api/v1/second-factor/confirm, wrong",
+            route(Method::POST, "/api/v1/second-factor/confirm", Some(json!({"code": "none"}))),
+        ),
+        (
+            "POST /api/v1/second-factor/prove, none",
+            route(Method::POST, "/api/v1/second-factor/prove", Some(json!({"code": "none"}))),
+        ),
+        (
+            "POST /api/v1/second-factor/recovery-codes",
+            route(Method::POST, "/api/v1/second-factor/recovery-codes", None),
+        ),
+        ("DELETE /api/v1/second-factor", route(Method::DELETE, "/api/v1/second-factor", None)),
+        ("GET /api/v1/second-factors", route(Method::GET, "/api/v1/second-factors?limit=1", None)),
+        (
+            "POST /api/v1/tokens/{id}/second-factor/reset, none",
+            route(
+                Method::POST,
+                format!("/api/v1/tokens/{victim}/second-factor/reset"),
+                Some(json!({"reason": "lost"})),
+            ),
+        ),
         ("GET /api/v1/audit", route(Method::GET, "/api/v1/audit?limit=1", None)),
         ("GET /api/v1/audit/{index}", route(Method::GET, "/api/v1/audit/0", None)),
         ("GET /api/v1/audit/texts/{hash}", route(Method::GET, format!("/api/v1/audit/texts/{policy}"), None)),

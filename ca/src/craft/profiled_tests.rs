@@ -76,6 +76,7 @@ fn try_draft(bench: &Bench, profile: Arc<Profile>, names: &[&str]) -> Result<Dra
         owners: Default::default(),
         scopes: None,
         proof: Proof::Token { id: "00".to_owned() },
+        second_factor: None,
     };
     let names = names.iter().map(|name| Name::parse(name).unwrap()).collect();
     let resource = Resource::certificate(Some(Owner::parse("web").unwrap()), "tls-server", names);

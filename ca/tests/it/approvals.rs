@@ -15,6 +15,7 @@ fn person(name: &str, role: Role) -> Actor {
         owners: BTreeSet::from([owner("web")]),
         scopes: None,
         proof: Proof::Token { id: name.to_owned() },
+        second_factor: None,
     }
 }
 

@@ -154,6 +154,7 @@ pub fn actor(id: &str, role: Role) -> Actor {
         owners: BTreeSet::from([owner("web")]),
         scopes: None,
         proof: Proof::Token { id: "0123456789abcdef".to_owned() },
+        second_factor: None,
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::asking::action::Action;
+use crate::asking::factor::SecondFactor;
 use crate::names::{Name, Owner};
 use crate::text::words;
 
@@ -130,6 +131,8 @@ pub struct Actor {
     pub scopes: Option<BTreeSet<Action>>,
     /// How it proved itself.
     pub proof: Proof,
+    /// What it proved beside that; `None` where it did not, or too long ago to be told.
+    pub second_factor: Option<SecondFactor>,
 }
 
 impl Actor {
@@ -141,6 +144,7 @@ impl Actor {
             owners: BTreeSet::new(),
             scopes: None,
             proof: Proof::System,
+            second_factor: None,
         }
     }
 }

@@ -2,8 +2,10 @@
 
 mod action;
 mod actor;
+mod factor;
 mod resource;
 
 pub use action::Action;
 pub use actor::{Actor, Proof, Role, Strength};
+pub use factor::{Method, SecondFactor};
 pub use resource::{MAX_NAMES, MAX_PRINCIPALS, Resource, ResourceKind};

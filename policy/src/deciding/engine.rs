@@ -25,7 +25,7 @@ pub(crate) struct Engine {
     sentences: HashMap<String, String>,
     actor: EntityTypeName,
     resource: EntityUid,
-    no_names: Context,
+    plain: Context,
     memo: Memo,
 }
 
@@ -60,7 +60,7 @@ impl Engine {
             actor: type_name("Actor"),
             // Policies see a resource by its attributes; which one it is, is not for them to know.
             resource: uid(&type_name("Resource"), "it"),
-            no_names: names_context(&[], &[], &[]),
+            plain: context(&[], &[], &[], (false, i64::MAX)),
             memo: Memo::default(),
         })
     }
@@ -103,9 +103,10 @@ impl Engine {
     /// Two entities and a context: the whole world a policy can see.
     fn request(&self, question: &Question<'_>, scoped: &Scoped) -> Result<(Request, Entities), String> {
         let actor = uid(&self.actor, question.id);
-        let context = match question.says_nothing_of_names() {
-            true => self.no_names.clone(),
-            false => names_context(&question.outside, &question.unproven, &question.foreign),
+        let factor = (question.mfa, question.mfa_secs_ago);
+        let context = match question.says_nothing_of_names() && !question.mfa {
+            true => self.plain.clone(),
+            false => context(&question.outside, &question.unproven, &question.foreign, factor),
         };
         let entities = [
             entity(
@@ -215,10 +216,16 @@ fn entity<const N: usize>(uid: EntityUid, attributes: [(&str, RestrictedExpressi
     Entity::new(uid, attributes, HashSet::new()).map_err(|why| why.to_string())
 }
 
-fn names_context(outside: &[String], unproven: &[String], foreign: &[String]) -> Context {
-    let pairs = [("outside", set(outside)), ("unproven", set(unproven)), ("foreign", set(foreign))];
+fn context(outside: &[String], unproven: &[String], foreign: &[String], (mfa, ago): (bool, i64)) -> Context {
+    let pairs = [
+        ("outside", set(outside)),
+        ("unproven", set(unproven)),
+        ("foreign", set(foreign)),
+        ("mfa", RestrictedExpression::new_bool(mfa)),
+        ("mfa_secs_ago", RestrictedExpression::new_long(ago)),
+    ];
     Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)))
-        .expect("three sets of strings are a context")
+        .expect("sets of strings, a truth and a number are a context")
 }
 
 fn text(value: &str) -> RestrictedExpression {

@@ -70,6 +70,8 @@ pub struct Refusal {
     pub rule: Option<String>,
     /// One sentence: what would have been needed.
     pub missing: String,
+    /// Whether a second factor, proved now, is all that is missing.
+    pub step_up: bool,
     /// SHA-256 of the policies and owner rules that decided.
     pub policy_hash: [u8; 32],
 }

@@ -36,7 +36,9 @@ fn key(question: &Question<'_>) -> Option<Vec<u8>> {
     if !question.says_nothing_of_names() {
         return None;
     }
-    let Question { action, id, roles, owners, proof, strength, kind, owner, profile, key, path, .. } = question;
+    let Question {
+        action, id, roles, owners, proof, strength, mfa, mfa_secs_ago, kind, owner, profile, key, path, ..
+    } = question;
     let mut out = Vec::with_capacity(KEY_BYTES_USUAL);
     for list in [roles, owners] {
         out.extend_from_slice(&list.len().to_be_bytes());
@@ -45,6 +47,8 @@ fn key(question: &Question<'_>) -> Option<Vec<u8>> {
     for text in [action.as_str(), id, proof, strength, kind, owner, profile, key, path] {
         word(&mut out, text);
     }
+    out.push(u8::from(*mfa));
+    out.extend_from_slice(&mfa_secs_ago.to_be_bytes());
     (out.len() <= KEY_BYTES_MAX).then_some(out)
 }
 
@@ -73,6 +77,8 @@ mod tests {
             owners: owners.to_vec(),
             proof: "",
             strength: "",
+            mfa: false,
+            mfa_secs_ago: 0,
             kind: "",
             owner: "",
             profile,

@@ -1,5 +1,6 @@
 //! The decision, and what it is made by.
 
+mod demand;
 mod engine;
 mod error;
 mod explain;
@@ -11,6 +12,7 @@ mod rules;
 mod shipped;
 mod verdict;
 
+pub use demand::Demand;
 pub use error::PolicyError;
 pub use grant::{Grant, Refusal};
 pub use policies::{Claim, Policies};

@@ -1,8 +1,9 @@
 //! The decision: policies in Cedar, rules per owner, one function that grants.
 //!
 //! Policies come as texts (the binary reads the folder; this crate reads nothing) and are checked against one schema when they
-//! are loaded, so that a policy which could not be evaluated never gets to a decision. Three things are decided here and not in
-//! Cedar, because no policy may loosen them: the scopes of a token, the bounds on names, and that an error is a refusal.
+//! are loaded, so that a policy which could not be evaluated never gets to a decision. Four things are decided here and not in
+//! Cedar, because no policy may loosen them: the scopes of a token, the bounds on names, the second factor of administrators, and that an
+//! error is a refusal.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,6 +11,7 @@ use ring::digest;
 use serde::Serialize;
 
 use crate::asking::{Action, Actor, MAX_NAMES, MAX_PRINCIPALS, Resource};
+use crate::deciding::demand::Demand;
 use crate::deciding::engine::Engine;
 use crate::deciding::error::PolicyError;
 use crate::deciding::explain::explain;
@@ -29,6 +31,7 @@ pub struct Policies {
     engine: Engine,
     owners: Vec<OwnerRules>,
     matchers: HashMap<Owner, Matcher>,
+    demand: Option<Demand>,
     text: String,
     hash: [u8; 32],
 }
@@ -42,9 +45,25 @@ impl Policies {
         let matchers = owners.iter().map(|rules| Ok((rules.name.clone(), Matcher::new(rules)?)));
         let matchers = matchers.collect::<Result<_, PolicyError>>()?;
         let text = text(&texts, &owners);
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-        Ok(Policies { engine: Engine::new(&texts)?, owners, matchers, text, hash })
+        let hash = sha256(&text);
+        Ok(Policies { engine: Engine::new(&texts)?, owners, matchers, demand: None, text, hash })
+    }
+
+    /// The same, and administrators prove a second factor first. Without it none is asked for but by what a policy says itself.
+    #[must_use]
+    pub fn demanding(mut self, demand: Demand) -> Policies {
+        // What decides is in the hash: the last member of the canonical object.
+        let member = serde_json::to_string(&demand).unwrap_or_else(|e| unreachable!("a number is JSON: {e}"));
+        let rest = self.text.strip_suffix('}').unwrap_or(&self.text);
+        self.text = format!("{rest},\"second_factor\":{member}}}");
+        self.hash = sha256(&self.text);
+        self.demand = Some(demand);
+        self
+    }
+
+    /// What is demanded of administrators, where it is.
+    pub fn demand(&self) -> Option<Demand> {
+        self.demand
     }
 
     /// The policies that `init` writes, as `(file name, text)`.
@@ -52,8 +71,8 @@ impl Policies {
         shipped::FILES
     }
 
-    /// Everything that decides, in canonical form: one JSON object of `version`, `schema`, `policies` by name and `owners`,
-    /// without spaces.
+    /// Everything that decides, in canonical form: one JSON object of `version`, `schema`, `policies` by name, `owners`, and
+    /// `second_factor` where one is demanded, without spaces.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -90,33 +109,43 @@ impl Policies {
 
     /// Whether `actor` may do `action` on `resource`. The only maker of a [`Grant`]; the default is a [`Refusal`].
     pub fn decide(&self, actor: &Actor, action: Action, resource: &Resource) -> Result<Grant, Refusal> {
-        let refuse = |rule: Option<String>, missing: String| Refusal {
+        let refuse = |rule: Option<String>, missing: String, step_up: bool| Refusal {
             actor: Box::new(actor.clone()),
             action,
             resource: Box::new(resource.clone()),
             rule,
             missing,
+            step_up,
             policy_hash: self.hash,
         };
-        check_scope(actor, action).map_err(|missing| refuse(None, missing))?;
-        check_bounds(action, resource).map_err(|missing| refuse(None, missing))?;
+        check_scope(actor, action).map_err(|missing| refuse(None, missing, false))?;
+        check_bounds(action, resource).map_err(|missing| refuse(None, missing, false))?;
         let rules = resource.owner.as_ref().and_then(|owner| self.matchers.get(owner));
-        let question = Question::new(actor, action, resource, rules);
+        let mfa = self.demand.map_or(actor.second_factor.is_some(), |demand| demand.is_met_by(actor.second_factor));
+        let question = Question::new((actor, mfa), action, resource, rules);
         match self.engine.ask(&question) {
-            Verdict::Permit { rule } => Ok(Grant::new(actor.clone(), action, resource.clone(), rule, self.hash)),
+            Verdict::Permit { rule } => match self.demand.filter(|demand| demand.lacks(actor, action)) {
+                Some(demand) => Err(refuse(Some(Demand::RULE.to_owned()), demand.missing(), true)),
+                None => Ok(Grant::new(actor.clone(), action, resource.clone(), rule, self.hash)),
+            },
             Verdict::Forbid { rule } => {
                 let (rule, missing) = explain(&self.engine, &question, Some(rule));
-                Err(refuse(rule, missing))
+                Err(refuse(rule, missing, self.would_step_up(&question)))
             }
             Verdict::Silence => {
                 let (rule, missing) = explain(&self.engine, &question, None);
-                Err(refuse(rule, missing))
+                Err(refuse(rule, missing, self.would_step_up(&question)))
             }
             Verdict::Broken { rule } => {
                 let missing = format!("policy {rule} could not be evaluated, and what cannot be decided is refused");
-                Err(refuse(Some(rule), missing))
+                Err(refuse(Some(rule), missing, false))
             }
         }
+    }
+
+    /// Whether a second factor would make the difference: a policy of the house's own asks for it.
+    fn would_step_up(&self, question: &Question<'_>) -> bool {
+        matches!(self.engine.ask(&question.stepped_up()), Verdict::Permit { .. })
     }
 }
 
@@ -189,6 +218,12 @@ struct Canonical<'a> {
     schema: &'a str,
     policies: &'a BTreeMap<&'a str, &'a str>,
     owners: &'a [OwnerRules],
+}
+
+fn sha256(text: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+    hash
 }
 
 fn text(policies: &BTreeMap<&str, &str>, owners: &[OwnerRules]) -> String {

@@ -2,7 +2,7 @@
 //!
 //! Built once per decision; [`crate::deciding::explain`] changes one word at a time to find out which one was missing.
 
-use crate::asking::{Action, Actor, Proof, Resource, Role};
+use crate::asking::{Action, Actor, Proof, Resource, Role, SecondFactor};
 use crate::deciding::rules::Matcher;
 use crate::names::{Name, Principal};
 
@@ -15,6 +15,8 @@ pub(crate) struct Question<'a> {
     pub(crate) owners: Vec<&'a str>,
     pub(crate) proof: &'a str,
     pub(crate) strength: &'a str,
+    pub(crate) mfa: bool,
+    pub(crate) mfa_secs_ago: i64,
     pub(crate) kind: &'a str,
     pub(crate) owner: &'a str,
     /// Whether the configuration has rules for that owner.
@@ -28,9 +30,9 @@ pub(crate) struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    /// `rules` are those of the resource's owner; without them every name is outside.
+    /// `rules` are those of the resource's owner; without them every name is outside. `mfa`: its second factor counts.
     pub(crate) fn new(
-        actor: &'a Actor,
+        (actor, mfa): (&'a Actor, bool),
         action: Action,
         resource: &'a Resource,
         rules: Option<&Matcher>,
@@ -42,6 +44,8 @@ impl<'a> Question<'a> {
             owners: actor.owners.iter().map(|owner| owner.as_str()).collect(),
             proof: actor.proof.kind(),
             strength: actor.proof.strength().as_str(),
+            mfa,
+            mfa_secs_ago: secs_ago(actor.second_factor.filter(|_| mfa)),
             kind: resource.kind.as_str(),
             owner: resource.owner.as_ref().map_or("", |owner| owner.as_str()),
             profile: resource.profile.as_deref().unwrap_or_default(),
@@ -56,10 +60,21 @@ impl<'a> Question<'a> {
 }
 
 impl Question<'_> {
+    /// The same, had a second factor been proved just now.
+    pub(crate) fn stepped_up(&self) -> Self {
+        Question { mfa: true, mfa_secs_ago: 0, ..self.clone() }
+    }
+
     /// Whether its three lists of names are empty: most questions are, and then it is worth remembering.
     pub(crate) fn says_nothing_of_names(&self) -> bool {
         self.outside.is_empty() && self.unproven.is_empty() && self.foreign.is_empty()
     }
+}
+
+/// In whole minutes, so that the same question is asked again within one; rounded up, since what is older counts for less.
+fn secs_ago(factor: Option<SecondFactor>) -> i64 {
+    let secs = factor.and_then(|factor| factor.age_secs.checked_next_multiple_of(60));
+    secs.and_then(|secs| i64::try_from(secs).ok()).unwrap_or(i64::MAX)
 }
 
 fn outside(action: Action, resource: &Resource, rules: Option<&Matcher>) -> Vec<String> {

@@ -205,6 +205,7 @@ pub fn someone(id: &str, roles: &[Role], owners: &[&str]) -> Actor {
         owners: owners.iter().map(|name| owner(name)).collect(),
         scopes: None,
         proof: Proof::System,
+        second_factor: None,
     }
 }
 

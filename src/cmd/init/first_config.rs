@@ -66,7 +66,7 @@ pub fn first_config(args: &Args) -> Result<String, Failure> {
     let names = if given.is_empty() { SERVER_NAMES.to_vec() } else { given };
     let host = names.first().copied().unwrap_or("localhost");
     let (https, http) = (args.https.unwrap_or(HTTPS), args.http.unwrap_or(HTTP));
-    let (acme, owner) = if args.demo { (ACME_DEMO, OWNER_DEMO) } else { (ACME, OWNER) };
+    let (login, acme, owner) = if args.demo { (LOGIN_DEMO, ACME_DEMO, OWNER_DEMO) } else { (LOGIN, ACME, OWNER) };
     Ok(format!(
         "# Chancery's configuration; docs/CONFIG.md explains every key. Relative paths are relative to this file.\n\n\
          [server]\nhttps = {https}\nhttp = {http}\nnames = [{names}]\n\
@@ -75,7 +75,7 @@ pub fn first_config(args: &Args) -> Result<String, Failure> {
          [hsm]\nmodule = {module}\ntoken = {token}\n{pin}\n\n\
          [database]\nurl = {database}\n{password}\n\
          [ca]\ninstance = {instance}   # another number on every node that shares the register\n\n\
-         [log]\norigin = {origin}\n\n{acme}{ACME_CERTIFIES}\n{owner}",
+         [log]\norigin = {origin}\n\n{login}{acme}{ACME_CERTIFIES}\n{owner}",
         https = quoted(&https.to_string()),
         http = quoted(&http.to_string()),
         names = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "),
@@ -89,6 +89,20 @@ pub fn first_config(args: &Args) -> Result<String, Failure> {
         origin = quoted(&format!("{host}/chancery")),
     ))
 }
+
+const LOGIN: &str = r#"[login]
+# Administrators prove a second factor before they make, change, show or destroy anything: `chancery mfa enrol`, once, and
+# `chancery login --mfa`. "off" leaves them their token alone.
+second_factor = "administrators"
+second_factor_secs = 900   # how old it may be
+
+"#;
+
+const LOGIN_DEMO: &str = r#"# A demo: the administrator's token alone is enough. Where anything is at stake: "administrators".
+[login]
+second_factor = "off"
+
+"#;
 
 const ACME: &str = r#"[acme]
 # Resolvers that validation asks; empty means this host's own.
@@ -159,6 +173,7 @@ mod tests {
         for demo in ["--demo", "--organization=Example \"Ltd\""] {
             let config = config(&[demo]);
             assert_eq!(config.server.public_https, "https://localhost:8443");
+            assert_eq!(config.demand.is_none(), demo == "--demo");
             assert_eq!(config.acme.unwrap().hosts_file.is_some(), demo == "--demo");
         }
     }

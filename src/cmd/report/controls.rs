@@ -56,10 +56,17 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         what: "proofs",
-        answers: "How each administrator proved who he is, and by how many factors as far as the log knows",
+        answers: "How each administrator proved who he is for each act, and by how many factors: the log says so of every entry",
         iso: "A.8.2, A.8.5",
         soc: "CC6.1",
-        pci: "8.4.1, 10.2.1.2",
+        pci: "8.4.1, 8.4.2, 8.5.1, 10.2.1.2",
+    },
+    Part {
+        what: "tokens: second_factor, second_factor_since",
+        answers: "Which administrators have a second factor, and since when; who has none is an alarm where one is demanded",
+        iso: "A.5.17, A.8.5",
+        soc: "CC6.1",
+        pci: "8.3.11, 8.4.1",
     },
     Part {
         what: "refusals",

@@ -104,6 +104,8 @@ impl Acts {
 fn factors(proof: &str) -> &'static str {
     match proof {
         "token" => "one: whoever has the token",
+        "token+totp" => "two: the token, and a one-time password of the device",
+        "token+recovery-code" => "two: the token, and a recovery code from paper",
         "client-certificate" => "one: whoever has the key of the certificate",
         "acme-key" => "one: whoever has the account's key",
         "system" => "none: the service itself",
@@ -144,6 +146,10 @@ mod tests {
         assert_eq!((acts.entries, acts.readings, acts.refused), (4, 1, 1));
         let row = ["token:ada", "token", "one: whoever has the token", "3", "1", "2026-01-03T00:00:00Z"];
         assert_eq!(acts.proofs(), [row.map(str::to_owned)]);
+        let mut stepped_up = leaf("record", "", "admin", "2026-01-05T00:00:00Z");
+        stepped_up["actor"]["proof"] = json!("token+totp");
+        acts.add(&stepped_up);
+        assert!(acts.proofs()[1][2].starts_with("two: "), "{:?}", acts.proofs());
         assert_eq!(acts.refusals()[0][..3], ["token:ada", "destroy-secret", "1"].map(str::to_owned));
     }
 }

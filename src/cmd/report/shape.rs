@@ -60,7 +60,18 @@ impl Section {
                 "may_read",
                 "may_read_total",
             ],
-            Section::Tokens => &["id", "actor", "roles", "owners", "made_by", "expires", "revoked", "lives"],
+            Section::Tokens => &[
+                "id",
+                "actor",
+                "roles",
+                "owners",
+                "made_by",
+                "expires",
+                "revoked",
+                "lives",
+                "second_factor",
+                "second_factor_since",
+            ],
             Section::Proofs => &["actor", "proof", "factors", "entries", "as_administrator", "last"],
             Section::Refusals => &["actor", "action", "count", "last"],
             Section::Totals => &["what", "count"],
@@ -175,7 +186,9 @@ pub fn token(item: &Value) -> Vec<String> {
         texts.collect::<Vec<_>>().join(LIST)
     };
     let [id, actor, made_by] = ["id", "actor", "made_by"].map(text);
-    vec![id, actor, list("roles"), list("owners"), made_by, text("expires"), text("revoked"), text("lives")]
+    let [expires, revoked, lives, factor, since] =
+        ["expires", "revoked", "lives", "second_factor", "second_factor_since"].map(text);
+    vec![id, actor, list("roles"), list("owners"), made_by, expires, revoked, lives, factor, since]
 }
 
 const DAY_SECS: u64 = 86_400;

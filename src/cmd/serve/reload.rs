@@ -113,8 +113,11 @@ impl Reloads {
     async fn amend(&self, config: &Config) -> Result<(), Failure> {
         let policies = house::policies(config)?;
         let profiles = house::profiles(config)?;
-        let settings =
-            BTreeMap::from([("limits", config.limits_text()), ("log level", config.log_level.as_str().to_owned())]);
+        let settings = BTreeMap::from([
+            ("limits", config.limits_text()),
+            ("log level", config.log_level.as_str().to_owned()),
+            ("login", config.login_text()),
+        ]);
         let amendment = Amendment { policies, profiles, settings };
         let amended = self.authority.amend(&Actor::system(TASK), amendment).await;
         for part in amended.or_fail("the log does not take what changed")? {

@@ -79,7 +79,7 @@ impl FromStr for Kind {
 pub struct ActorStamp {
     /// The actor's name.
     pub id: String,
-    /// `token`, `client-certificate`, `acme-key` or `system`.
+    /// `token`, `client-certificate`, `acme-key` or `system`; and by which second factor too, where there was one: `token+totp`.
     pub proof: String,
     /// Which token, certificate or key; empty for the service itself.
     pub proof_id: String,
@@ -93,7 +93,11 @@ impl From<&Actor> for ActorStamp {
             Proof::AcmeKey { thumbprint } => thumbprint.clone(),
             Proof::System => String::new(),
         };
-        ActorStamp { id: actor.id.clone(), proof: actor.proof.kind().to_owned(), proof_id }
+        let proof = match actor.second_factor {
+            None => actor.proof.kind().to_owned(),
+            Some(factor) => format!("{}+{}", actor.proof.kind(), factor.method),
+        };
+        ActorStamp { id: actor.id.clone(), proof, proof_id }
     }
 }
 

@@ -115,6 +115,7 @@ fn admin() -> Actor {
         owners: Default::default(),
         scopes: None,
         proof: Proof::Token { id: "00".to_owned() },
+        second_factor: None,
     }
 }
 

@@ -152,6 +152,7 @@ async fn certified(authority: &Authority) -> Issued {
         owners: [owner()].into(),
         scopes: None,
         proof: Proof::Token { id: "0123456789abcdef".to_owned() },
+        second_factor: None,
     };
     let request = CertifyRequest {
         profile: "tls-server".to_owned(),

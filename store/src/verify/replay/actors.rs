@@ -128,7 +128,7 @@ impl Actors {
         match actor.proof.as_str() {
             "system" if actor.with.is_empty() => Ok(()),
             "system" => Err("the service itself proves nothing by anything".into()),
-            "token" => match self.tokens.get(&actor.with) {
+            "token" | "token+totp" | "token+recovery-code" => match self.tokens.get(&actor.with) {
                 Some(Some(token)) if actor.id == format!("token:{}", token.name) => token.life.proves(at),
                 Some(Some(token)) => Err(format!("the token is that of `token:{}`", token.name)),
                 Some(None) => Ok(()),
