@@ -80,8 +80,13 @@ impl Refreshes {
     async fn opened(&self, refresh: &Refresh, warrants: &impl Warrants) -> Result<(ClientLogin, Asked), SecretError> {
         let client: SecretPath = refresh.body.client.parse()?;
         let owner = self.vault.there(&client).await?.owner().clone();
-        let wanted =
-            |grant, path: &SecretPath| Wanted { grant, path: path.clone(), which: Which::default(), keep_secs: 0 };
+        let wanted = |grant, path: &SecretPath| Wanted {
+            grant,
+            path: path.clone(),
+            known: None,
+            which: Which::default(),
+            keep_secs: 0,
+        };
         let of_client = warrants.warrant(Action::ReadSecret, &client, &owner).await?;
         let of_token = warrants.warrant(Action::ReadSecret, &refresh.path, &refresh.owner).await?;
         let all = vec![wanted(of_client, &client), wanted(of_token, &refresh.path)];
