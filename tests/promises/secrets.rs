@@ -60,6 +60,12 @@ fn a_secret_is_written_read_rolled_back_and_taken_out_of_use_by_commands() {
     assert_eq!(house.run(&["secret", "get", "prod/api/key", "--field", "value", "--at", "2"]), "second");
     let list = house.json(&["secret", "list", "prod", "--tag", "team=shop"]);
     assert_eq!(list[0]["path"], "prod/api/key");
+    // Beginnings of words find it, whatever their order and case, and a part from the middle of one does not.
+    assert_eq!(house.json(&["secret", "list", "--search", "SHOP ap"]), list);
+    let none = |text: &str| house.json(&["secret", "list", "--search", text]) == serde_json::json!([]);
+    assert!(none("hop") && none("shops"));
+    let refused = fail(house.command(&["secret", "list", "--search", "//"]));
+    assert!(refused.contains("letters and digits"), "{refused}");
     // What a kind draws is drawn, and what it has not is refused without being repeated.
     let drawn = house.json(&[
         "secret",
