@@ -171,11 +171,13 @@ impl Targets for Places {
 }
 
 impl Endpoints for Places {
-    fn check(&self, at: &Endpoint) -> Result<(), String> {
-        check_endpoint(at)
+    fn fits(&self, at: &Endpoint) -> Result<(), String> {
+        let (host, port) = check_endpoint(at)?;
+        self.allowed.check(&host, port)
     }
 
     async fn ask(&self, at: &Endpoint, client: &ClientLogin, asked: &Asked) -> Result<Tokens, Outcome> {
+        self.fits(at).map_err(Fault::away)?;
         ask_endpoint(at, client, asked).await
     }
 }

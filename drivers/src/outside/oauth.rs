@@ -64,10 +64,12 @@ pub(crate) async fn ask(at: &Endpoint, client: &ClientLogin, asked: &Asked) -> R
     }
 }
 
-/// Whether it can be asked at all.
-pub(crate) fn check(at: &Endpoint) -> Result<(), String> {
-    address(at)?;
-    at.roots.as_deref().map_or(Ok(()), |roots| config(roots, None).map(drop).map_err(|_| ROOTS.to_owned()))
+/// Whether it can be asked at all; its host and port.
+pub(crate) fn check(at: &Endpoint) -> Result<(String, u16), String> {
+    let url = address(at)?;
+    at.roots.as_deref().map_or(Ok(()), |roots| config(roots, None).map(drop).map_err(|_| ROOTS.to_owned()))?;
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    Ok((host, url.port_or_known_default().unwrap_or_default()))
 }
 
 fn address(at: &Endpoint) -> Result<reqwest::Url, String> {
@@ -198,7 +200,7 @@ mod tests {
     fn secrets_go_by_tls_or_stay_within_this_host() {
         let at = |url: &str| Endpoint { url: url.to_owned(), roots: None, post: false };
         for good in ["http://127.0.0.1:8080/token", "http://localhost/token", "http://[::1]:1/token?tenant=a"] {
-            assert_eq!(check(&at(good)), Ok(()), "{good}");
+            assert!(check(&at(good)).is_ok(), "{good}");
         }
         let bad = ["http://idp.test/token", "http://127.0.0.2/", "https://me:word@idp.test/", "https://idp.test/#a"];
         for bad in bad.into_iter().chain(["ftp://127.0.0.1/", "", "idp.test", "http://localhost.idp.test/"]) {

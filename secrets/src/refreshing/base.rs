@@ -59,7 +59,7 @@ impl Refreshes {
         let there = self.last(path).await?;
         let RefreshWish { at, client, way, ahead_secs } = wish;
         at.check()?;
-        endpoints.check(&at).map_err(|why| SecretError::invalid("url", why))?;
+        endpoints.fits(&at).map_err(|why| SecretError::invalid("url", why))?;
         if !(AHEAD_SECS_MIN..=AHEAD_SECS_MAX).contains(&ahead_secs) {
             let why = format!("{AHEAD_SECS_MIN} s to {AHEAD_SECS_MAX} s before its end");
             return Err(SecretError::invalid("ahead_secs", why));

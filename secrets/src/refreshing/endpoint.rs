@@ -61,7 +61,7 @@ pub trait Endpoints {
     ///
     /// # Errors
     /// In a sentence.
-    fn check(&self, at: &Endpoint) -> Result<(), String>;
+    fn fits(&self, at: &Endpoint) -> Result<(), String>;
 
     /// Asks. What was refused is [`Outcome::Refused`]; [`Outcome::Away`] alone means that no token was used.
     fn ask(

@@ -1,8 +1,7 @@
 //! What stands in an entry: a text that is no secret, or a reference. A password is a reference always: the file holds no value.
 
+use delivery::template::placed;
 use secrets::Reference;
-
-use crate::cmd::deliver::needs::placed;
 
 /// A text as it stands, or what a reference stands for.
 #[derive(Debug)]
