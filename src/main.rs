@@ -149,6 +149,7 @@ enum Command {
 }
 
 /// What every command gets beside its own arguments.
+#[derive(Clone)]
 pub struct Global {
     /// `--config`
     pub config: Option<PathBuf>,

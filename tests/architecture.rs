@@ -124,7 +124,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "drivers",
-        &["driver", "deadline", "stream", "host", "postgres", "redis", "mariadb", "ldap", "outside", "carry", "places"],
+        &[
+            "driver", "deadline", "stream", "allowed", "host", "postgres", "redis", "mariadb", "ldap", "outside",
+            "carry", "places",
+        ],
     ),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),
     (

@@ -28,6 +28,7 @@ clients=(
   redis-server:/usr/bin/redis-server
   mariadb-server:/usr/sbin/mariadbd
   slapd:/usr/sbin/slapd
+  ldap-utils:/usr/bin/ldapmodify
   nginx-light:/usr/sbin/nginx
   age:/usr/bin/age-keygen
   curl:/usr/bin/curl

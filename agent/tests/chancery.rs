@@ -210,7 +210,7 @@ async fn nothing_is_installed_that_was_not_asked_for() {
         (Twist::Answer(201, &[], "{}".to_owned()), "not a certificate"),
         (Twist::Answer(500, &[], "<html>".to_owned()), "500"),
         (Twist::Answer(302, &[("location", "https://elsewhere/")], String::new()), "302"),
-        (Twist::Answer(201, &[], " ".repeat(2 << 20)), "larger than 1 MiB"),
+        (Twist::Answer(201, &[], " ".repeat(2 << 20)), "larger than 1024 KiB"),
         (Twist::Lost, "localhost"),
     ] {
         stage.api.twist(twist);

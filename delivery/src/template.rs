@@ -91,12 +91,17 @@ pub fn pieces<'a>(template: &'a [u8], environment: Option<&str>) -> Result<Vec<P
     while let Some(open) = find(template, OPEN, at) {
         let inside = open + OPEN.len();
         let rest = template.get(inside..).unwrap_or_default().trim_ascii_start();
-        at = inside;
-        if !rest.starts_with(Reference::SCHEME.as_bytes()) {
+        // Braces of another program may stand around ours.
+        at = open + 1;
+        let is_ours = rest.starts_with(Reference::SCHEME.as_bytes());
+        if !is_ours && !is_almost(rest) {
             continue;
         }
         let line = template.iter().take(open).filter(|byte| **byte == b'\n').count() + 1;
         let wrong = |says: String| TemplateError::Line { line, says };
+        if !is_ours {
+            return Err(wrong("a reference stands between two braces, {{ and }}, and nothing beside it".to_owned()));
+        }
         let close = find(template, CLOSE, inside).filter(|close| close - inside <= PLACE_BYTES_MAX);
         let close = close.ok_or_else(|| wrong("what begins with {{ is not closed".to_owned()))?;
         let text = template.get(inside..close).unwrap_or_default().trim_ascii();
@@ -113,6 +118,13 @@ pub fn pieces<'a>(template: &'a [u8], environment: Option<&str>) -> Result<Vec<P
     }
     pieces.push(Piece::Text(template.get(begin..).unwrap_or_default()));
     Ok(pieces)
+}
+
+/// Whether a reference comes after what other programs have behind their braces: it would be left in the text as it stands.
+fn is_almost(rest: &[u8]) -> bool {
+    let is_beside = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'-' | b'~' | b'&' | b'=');
+    let from = rest.iter().take_while(|byte| is_beside(byte)).count();
+    rest.get(from..).is_some_and(|rest| rest.starts_with(Reference::SCHEME.as_bytes()))
 }
 
 /// Puts the values in. The room is taken at once: a text that grows would leave copies of what it held.
@@ -175,6 +187,7 @@ mod tests {
             ("u={{ chy://b#user@previous }}, {{\tchy://b#user@previous}}!\n", "u=bob, bob!\n"),
             // A value is never read as a template.
             ("x{{ chy://a }}y", "x{{ chy://b }}y"),
+            ("{{{ chy://b#user@previous }}}", "{bob}"),
             ("{{ .Values.name }} {{{{ chy://b#user@previous }}}} {{", "{{ .Values.name }} {{bob}} {{"),
         ] {
             assert_eq!(render(template, 100).as_deref(), Ok(text), "{template}");
@@ -187,6 +200,7 @@ mod tests {
         for (template, word) in [
             ("a\nb {{ chy://a ", "line 2 of the template: what begins with {{ is not closed"),
             ("{{ chy:// }}", "line 1"),
+            ("x\n{{- chy://a -}}", "line 2 of the template: a reference stands between two braces"),
             ("\n\n{{ chy://a@@ }}", "line 3"),
             (&long, "is not closed"),
         ] {

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use ldap3::exop::PasswordModify;
-use ldap3::{Ldap as Session, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, StdStream};
+use ldap3::{Ldap as Session, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope, StdStream};
 use policy::Secret;
 use secrets::rotation::Others;
 
@@ -78,7 +78,14 @@ impl Ldap {
                 Act::Set(to) => {
                     let modify =
                         PasswordModify { user_id: Some(&to.user), old_pass: None, new_pass: Some(to.secret.expose()) };
-                    session.extended(modify).await.map(|answer| answer.1)
+                    let answer = session.extended(modify).await.map(|answer| answer.1);
+                    if answer.as_ref().is_ok_and(|answer| answer.rc == SUCCESS) {
+                        // Nobody is there who would change it once more. Where there is no such policy, there is nothing to take away:
+                        // whether it did is what the test tells.
+                        let gone = Mod::Replace(RESET, std::collections::HashSet::new());
+                        let _ = session.modify(&to.user, vec![gone]).await;
+                    }
+                    answer
                 }
                 // All values go; who had none has none.
                 Act::Clear(user) => {
@@ -101,7 +108,15 @@ impl Driver for Ldap {
 
     async fn test(&self, login: Login<'_>) -> Result<(), Fault> {
         let (driver, login) = (self.clone(), held(login)?);
-        contained(async move { before(driver.session(&login)).await.map(drop) }).await
+        contained(async move {
+            let mut session = before(driver.session(&login)).await?;
+            let answer = asked(async {
+                let own = session.search(&login.user, Scope::Base, "(objectClass=*)", vec!["1.1"]).await;
+                Ok(own.map_err(|error| Fault::away(words(&error)))?.1)
+            });
+            unrestricted(&answer.await?)
+        })
+        .await
     }
 
     async fn retire(&self, admin: Login<'_>, gone: Login<'_>, others: Others) -> Result<(), Fault> {
@@ -139,6 +154,18 @@ fn not_let_in(answer: &LdapResult) -> Result<(), Fault> {
     }
 }
 
+/// Of a harmless question after the bind: a policy of passwords may let somebody in for no more than to change his, and says so. Who may
+/// not look at his own entry is let in all the same.
+fn unrestricted(answer: &LdapResult) -> Result<(), Fault> {
+    match answer.rc {
+        RESTRICTED if answer.text.contains("restricted") => Err(Fault::refused(
+            "the server lets it in for nothing but to change its password (pwdReset): take `pwdMustChange` from its policy",
+        )),
+        rc if LATER.contains(&rc) => Err(Fault::away(said(answer))),
+        _ => Ok(()),
+    }
+}
+
 /// What the server answered did not happen.
 fn not_done(answer: &LdapResult) -> Result<(), Fault> {
     match answer.rc {
@@ -157,9 +184,13 @@ fn words(error: &LdapError) -> String {
 }
 
 const PASSWORD: &str = "userPassword";
+/// That a password is to be changed before anything else (draft-behera-ldap-password-policy section 5.3.7).
+const RESET: &str = "pwdReset";
 /// Result codes of RFC 4511, appendix A.
 const SUCCESS: u32 = 0;
 const INVALID_CREDENTIALS: u32 = 49;
+/// insufficientAccessRights.
+const RESTRICTED: u32 = 50;
 /// timeLimitExceeded, adminLimitExceeded, busy, unavailable.
 const LATER: [u32; 4] = [3, 11, 51, 52];
 /// A name is a path through the directory; as long as a rotation's users may be.

@@ -173,7 +173,7 @@ Examples:
   chancery secret rotation prod/db --plan pair --user shop_a --user shop_b \\
     --driver postgresql --host 127.0.0.1 --admin infra/postgres-admin \\
     --every 30d --window 'Sat,Sun 02:00-06:00'
-  chancery secret rotation prod/db --overlap 2h       # the rest stays as it is
+  chancery secret rotation prod/db --overlap 2h       # the rest stays
   chancery secret rotate prod/db --dry-run
   chancery secret rotate prod/db
   chancery secret rotate prod/db --back

@@ -22,6 +22,20 @@ def tables():
     return [name.decode() for (name,) in names]
 
 
+def keys(table):
+    """What names a row of a table whose rows have no number: its primary key."""
+    columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
+    return "||'|'||".join(f"hex({column[1].decode()})" for column in columns if column[5])
+
+
+def number(table):
+    try:
+        connection.execute(f"SELECT rowid FROM {table} LIMIT 1")
+        return "rowid"
+    except sqlite3.OperationalError:
+        return keys(table)
+
+
 def flipped(value):
     if isinstance(value, int):
         return value ^ (1 << 40)  # not the lowest bit: a neighbour may have that number, and the database would refuse
@@ -34,25 +48,27 @@ def flipped(value):
 if what == "list":
     random.seed(7)
     for table in tables():
-        rows = connection.execute(f"SELECT rowid, * FROM {table}").fetchall()
+        rows = connection.execute(f"SELECT {number(table)}, * FROM {table}").fetchall()
         columns = [c[1].decode() for c in connection.execute(f"PRAGMA table_info({table})")]
         for row in random.sample(rows, min(2, len(rows))):
             for column, value in zip(columns, row[1:]):
                 if table == "head" and column in ("seal", "sealed_key"):
                     continue  # no evidence for outsiders: a node holds the token's key against it (database_thief.rs)
                 if value is not None and value != b"":
-                    print(table, row[0], column)
+                    print(table, row[0].decode() if isinstance(row[0], bytes) else row[0], column)
 elif what == "flip":
     table, rowid, column = sys.argv[3:6]
+    by = number(table)
+    rowid = int(rowid) if by == "rowid" else rowid
     (value, kind), = connection.execute(
-        f"SELECT {column}, typeof({column}) FROM {table} WHERE rowid = ?", (int(rowid),)
+        f"SELECT {column}, typeof({column}) FROM {table} WHERE {by} = ?", (rowid,)
     ).fetchall()
     new = flipped(value)
     if kind == b"text":
         new = new.decode("utf-8", "replace")
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("PRAGMA ignore_check_constraints = ON")
-    connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (new, int(rowid)))
+    connection.execute(f"UPDATE {table} SET {column} = ? WHERE {by} = ?", (new, rowid))
     connection.commit()
 elif what == "delete-last-leaf":
     connection.execute("DELETE FROM leaf WHERE idx = (SELECT max(idx) FROM leaf)")

@@ -110,6 +110,30 @@ fn a_program_is_brought_a_new_version_by_being_told_and_not_by_looking() {
     assert_eq!(run.next(), "started 1", "a label that moves is a change");
 }
 
+#[test]
+fn a_token_that_was_exchanged_in_its_file_is_asked_with() {
+    let house = House::started();
+    put(&house, "prod/db", "value-1");
+    let token = |name: &str| {
+        let file = house.path(name);
+        house.run(&["token", "create", name, "--role", "secret-reader", "--owner", "default", "--out", text(&file)]);
+        let tokens = house.json(&["token", "list"]);
+        let made = tokens.as_array().expect("tokens").iter().find(|token| token["name"] == name).expect("it is listed");
+        (file, made["id"].as_str().expect("an id").to_owned())
+    };
+    let (file, id) = token("one");
+    let script = "echo started $(tail -c 1 $SECRET); while :; do sleep 0.05; done";
+    let mut run = house.command(&["--token-file", text(&file), "run", "--poll", "1", "--on-change", "restart"]);
+    run.args(["--grace", "1", "--file", "SECRET=chy://prod/db#value", "--", "sh", "-c", script]);
+    let run = Lines::of(run);
+    assert_eq!(run.next(), "started 1");
+    house.run(&["token", "revoke", &id]);
+    let (second, _) = token("two");
+    fs::rename(second, &file).expect("another token in its place");
+    put(&house, "prod/db", "value-2");
+    assert_eq!(run.next(), "started 2");
+}
+
 /// A second server over the same register.
 struct Second {
     child: Child,

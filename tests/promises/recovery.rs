@@ -202,6 +202,7 @@ fn a_lost_token_loses_no_secret_and_a_backup_comes_back_under_another() {
         for file in ["chancery.db", "chancery.db-wal", "chancery.db-shm"] {
             let _ = std::fs::remove_file(house.ca(file));
         }
+        std::fs::remove_dir_all(house.ca("state")).expect("what this node had seen of the log");
         let (file, identity) = (house.path("b.age"), house.path("backup.key"));
         let restored = house.run(&["restore", text(&file), "--identity", text(&identity)]);
         assert!(restored.contains("chancery recovery restore"), "{restored}");

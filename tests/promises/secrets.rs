@@ -321,7 +321,13 @@ fn what_ends_who_read_last_and_the_access_review_by_commands() {
     assert!(until(PATIENCE, || unread() == both), "both, a second later: {:?}", unread());
     assert_eq!(listed(&["--unread", "90d"]), [""; 0]);
     let table = house.run(&["secret", "list", "prod"]);
-    assert!(table.contains("token:admin") && table.contains("never"), "{table}");
+    assert!(table.contains("LAST READ") && table.contains("never"), "{table}");
+    let items = house.json(&["secret", "list", "prod"]);
+    let by = |path: &str| {
+        let item = items.as_array().expect("a list").iter().find(|item| item["path"] == path).expect("it is listed");
+        item["last_read"]["by"].clone()
+    };
+    assert_eq!((by("prod/a"), by("prod/b")), (Value::from("token:admin"), Value::Null));
     // What ends within a week needs a hand: that is an alarm, and an exit code.
     let status = house.command(&["status"]).output().expect("a command");
     assert_eq!(status.status.code(), Some(5));

@@ -1,5 +1,7 @@
 //! Secrets that refer to others over HTTP: what a small request may cost, who may write a reference, and how much one answer holds.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use policy::Role;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -49,7 +51,7 @@ async fn one_answer_has_a_bound_and_what_is_refused_is_refused_once() {
     let house = House::new().await;
     let root = format!("large/{}", unique());
     let path = format!("{root}/one");
-    house.put(&path, json!({"fields": {"value": "\u{1}".repeat(1_000_000)}, "owner": "web"})).await;
+    house.put(&path, json!({"base64": {"value": STANDARD.encode([1; 1_000_000])}, "owner": "web"})).await;
     let reader = token(Role::SecretReader).await;
     let (_, alone) = house.ask(&reader, Method::GET, &format!("secret-values/{path}"), None).await;
     assert!(alone["fields"]["value"]["base64"].as_str().is_some_and(|text| text.len() < 1_400_000), "no six for one");

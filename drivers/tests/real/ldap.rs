@@ -26,6 +26,8 @@ fn start(users: &[&str], more: &str, urls: &str) -> Server {
 fn start_with(mut server: Server, users: &[&str], more: &str, urls: &str) -> Server {
     server.signal = "-TERM";
     std::fs::create_dir(server.path("data")).expect("a folder");
+    // An overlay is the database's, and stands behind it.
+    let (overlay, policy) = if more.contains("ppolicy") { (OVERLAY, POLICY) } else { ("", "") };
     let (data, args) = (server.path("data"), server.path("args"));
     server.own(&data);
     let config = server.write(
@@ -36,7 +38,7 @@ fn start_with(mut server: Server, users: &[&str], more: &str, urls: &str) -> Ser
              argsfile {}\nloglevel stats stats2\npassword-hash {{SSHA}}\n{more}\n\
              database mdb\nsuffix dc=example,dc=org\ndirectory {}\n\
              access to attrs=userPassword by dn.exact={ADMIN} write by anonymous auth by * none\n\
-             access to * by dn.exact={ADMIN} write by users read by * none\n",
+             access to * by dn.exact={ADMIN} write by users read by * none\n{overlay}",
             args.display(),
             data.display()
         ),
@@ -51,7 +53,7 @@ fn start_with(mut server: Server, users: &[&str], more: &str, urls: &str) -> Ser
         &format!(
             "dn: dc=example,dc=org\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: example\n\n\
              dn: ou=people,dc=example,dc=org\nobjectClass: organizationalUnit\nou: people\n\n\
-             dn: {ADMIN}\nobjectClass: person\ncn: admin\nsn: admin\nuserPassword:: {admin}\n\n{people}"
+             dn: {ADMIN}\nobjectClass: person\ncn: admin\nsn: admin\nuserPassword:: {admin}\n\n{policy}{people}"
         ),
     );
     server.run(Command::new("/usr/sbin/slapadd").arg("-f").arg(&config).arg("-l").arg(&entries));
@@ -74,6 +76,9 @@ fn base64(bytes: &[u8]) -> String {
     String::from_utf8(child.wait_with_output().expect("its end").stdout).expect("text")
 }
 
+const OVERLAY: &str = "overlay ppolicy\nppolicy_default cn=policy,dc=example,dc=org\n";
+const POLICY: &str = "dn: cn=policy,dc=example,dc=org\nobjectClass: device\nobjectClass: pwdPolicy\ncn: policy\n\
+                      pwdAttribute: userPassword\npwdMustChange: TRUE\n\n";
 const PLAIN: &str = "ldap://127.0.0.1:PORT";
 
 fn driver(port: u16) -> Ldap {
@@ -109,6 +114,23 @@ async fn a_password_of_an_entry_is_set_tried_and_taken_away() {
     }
     assert!(server.log().contains("PASSMOD"), "{}", server.log());
     assert_eq!(server.files_with(b"canary-of-"), Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test]
+async fn who_is_let_in_for_nothing_but_to_change_his_password_does_not_log_in() {
+    let server = start(&["app"], "moduleload ppolicy\n", PLAIN);
+    let (driver, ours, password) = (driver(server.port), secret(ADMIN_SECRET), secret("a password"));
+    let app = dn("app");
+    let login = Login { user: &app, secret: &password };
+    driver.set(admin(&ours), login, Others::Replaced).await.expect("it is set");
+    driver.test(login).await.expect("a password that we set is not one that is to be changed");
+    let reset =
+        server.write("reset.ldif", &format!("dn: {app}\nchangetype: modify\nreplace: pwdReset\npwdReset: TRUE\n"));
+    let url = format!("ldap://127.0.0.1:{}", server.port);
+    let mut modify = Command::new("ldapmodify");
+    server.run(modify.args(["-x", "-H", &url, "-D", ADMIN, "-w", ADMIN_SECRET, "-f"]).arg(&reset));
+    let refused = driver.test(login).await;
+    assert!(matches!(&refused, Err(Fault::Refused(why)) if why.contains("pwdReset")), "{refused:?}");
 }
 
 #[tokio::test]

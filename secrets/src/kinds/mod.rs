@@ -5,6 +5,7 @@ mod random;
 
 mod fields;
 
+mod armour;
 mod connection;
 mod generate;
 mod jwk;
@@ -13,6 +14,7 @@ mod totp;
 
 mod kind;
 
+pub(crate) use armour::tidy;
 pub use connection::{Part, PartFault, Parts, S3Access, Target};
 pub use fields::{Fields, FieldsError, Patch};
 pub use generate::{ApiKeyPrefix, PasswordError, PasswordWish, PrefixError, api_key_prefix};

@@ -5,7 +5,7 @@ use store::ActorStamp;
 
 use super::base::{Leases, nobody, said};
 use super::place::{Hirer, Tenancy};
-use super::records::{LEASE, Lease, MAKING_SECS_MAX, Stage};
+use super::records::{ENDS_TRIED_MAX, LEASE, Lease, MAKING_SECS_MAX, Stage};
 use crate::due;
 use crate::error::SecretError;
 use crate::rotation::SAID_CHARS_MAX;
@@ -96,6 +96,3 @@ fn pause(tries: u32) -> u64 {
 
 const PAUSE_FIRST_SECS: u64 = 5;
 const PAUSE_LAST_SECS: u64 = 3_600;
-/// An end that failed so often, over three days, is tried no more: somebody looks at the target, and gives the lease back again or has it
-/// forgotten.
-pub const ENDS_TRIED_MAX: u32 = 80;

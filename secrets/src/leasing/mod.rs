@@ -12,6 +12,5 @@ mod place;
 mod records;
 
 pub use base::{LEASES_OF_OWNER_MAX, LEASES_OF_ROLE_MAX, Leased, Leases, RoleWish};
-pub use ending::ENDS_TRIED_MAX;
 pub use place::{Hirer, Tenancy};
-pub use records::{LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseRole, Stage};
+pub use records::{ENDS_TRIED_MAX, LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseRole, Stage};

@@ -5,7 +5,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use store::{ActorStamp, Record, StoreError, StoredRecord};
 
-use super::ending::ENDS_TRIED_MAX;
 use crate::due;
 use crate::error::SecretError;
 use crate::nouns::{NameError, SecretPath};
@@ -271,6 +270,9 @@ fn is_zero_too(number: &u64) -> bool {
     *number == 0
 }
 
+/// An end that failed so often, over three days, is tried no more: somebody looks at the target, and gives the lease back again or has it
+/// forgotten.
+pub const ENDS_TRIED_MAX: u32 = 80;
 /// The shortest lease: within it somebody logs in.
 pub const LEASE_SECS_MIN: u64 = 10;
 /// The longest, with all renewals: thirty days; who is there for longer is rotated.

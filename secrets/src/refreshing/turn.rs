@@ -12,7 +12,7 @@ use crate::kinds::Patch;
 use crate::nouns::{FieldName, SecretPath, Which};
 use crate::rotation::Outcome;
 use crate::turning::Warrants;
-use crate::vault::{Change, Opened, Put, Wanted};
+use crate::vault::{Change, Put, Used};
 
 impl Refreshes {
     /// When something is to be done with it: none where somebody has to look first.
@@ -76,23 +76,14 @@ impl Refreshes {
         self.there(path).await
     }
 
-    /// The client and the refresh token, opened together.
+    /// The client and the refresh token, opened for what is done with them here.
     async fn opened(&self, refresh: &Refresh, warrants: &impl Warrants) -> Result<(ClientLogin, Asked), SecretError> {
         let client: SecretPath = refresh.body.client.parse()?;
         let owner = self.vault.there(&client).await?.owner().clone();
-        let wanted = |grant, path: &SecretPath| Wanted {
-            grant,
-            path: path.clone(),
-            known: None,
-            which: Which::default(),
-            keep_secs: 0,
-        };
-        let of_client = warrants.warrant(Action::ReadSecret, &client, &owner).await?;
-        let of_token = warrants.warrant(Action::ReadSecret, &refresh.path, &refresh.owner).await?;
-        let all = vec![wanted(of_client, &client), wanted(of_token, &refresh.path)];
-        let mut opened = self.vault.read_all(all).await?.into_iter();
-        let mut next = || opened.next().unwrap_or_else(|| Err(none(&refresh.path, "answer")));
-        let (client, token) = (next()?, next()?);
+        let of_client = warrants.warrant(Action::WriteSecret, &client, &owner).await?;
+        let of_token = warrants.warrant(Action::WriteSecret, &refresh.path, &refresh.owner).await?;
+        let client = self.vault.used(&of_client, &client, &Which::default()).await?;
+        let token = self.vault.used(&of_token, &refresh.path, &Which::default()).await?;
         let refresh_token = match refresh.body.way {
             Way::RefreshToken => Some(secret(&token, "refresh_token")?),
             Way::ClientCredentials => None,
@@ -146,7 +137,7 @@ impl Refreshes {
     }
 }
 
-fn secret(opened: &Opened, name: &str) -> Result<Secret<String>, SecretError> {
+fn secret(opened: &Used, name: &str) -> Result<Secret<String>, SecretError> {
     let text = opened.fields.text(name).filter(|text| !text.is_empty());
     text.map(|text| Secret::new(text.to_owned())).ok_or_else(|| none(opened.secret.path(), name))
 }

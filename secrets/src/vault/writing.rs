@@ -14,7 +14,7 @@ use super::secret::Secret;
 use super::wishes::{Change, KEEP, Naming, Put};
 use crate::envelope::{Context, seal};
 use crate::error::SecretError;
-use crate::kinds::{Fields, FieldsError, Jwk, Kind, Patch};
+use crate::kinds::{Fields, FieldsError, Jwk, Kind, Patch, tidy};
 use crate::nouns::{Label, SecretPath, Which};
 
 /// What a new version is, before it is sealed.
@@ -99,6 +99,10 @@ impl Vault {
         linking::clear(&mut fields, &put.change, &put.references)?;
         if put.draw {
             draw(body.kind, &mut fields)?;
+        }
+        // A generic secret, a note, a file hold what they were given, byte for byte.
+        if !matches!(body.kind, Kind::Generic | Kind::Note | Kind::File) {
+            tidy(&mut fields).map_err(too_much)?;
         }
         let current = body.labels.get(Label::CURRENT).and_then(|number| body.version(*number));
         let before = current.map(|version| version.references.clone()).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::output;
 use crate::parts::span::{Span, span};
 
 /// Where values come from, as `run`, `read` and `inject` are told.
-#[derive(clap::Args, Default)]
+#[derive(clap::Args, Clone, Default)]
 pub struct Sourcing {
     /// Keep what is fetched in this folder, sealed, for as long as the server allows, and use it while the server is away (or
     /// CHANCERY_CACHE). The key lies in memory: a disk that is taken, and a host that is started anew, open nothing
@@ -120,6 +120,8 @@ pub struct Source {
     max_age: Option<Span>,
     wait: Duration,
     as_json: bool,
+    args: Sourcing,
+    global: Global,
 }
 
 impl Source {
@@ -130,9 +132,21 @@ impl Source {
             let opened = Cache::open(&folder, args.cache_keys.as_deref(), client.base(), client.identity());
             opened.or_fail("the cache cannot be used")
         };
-        let cache = args.cache.map(open).transpose()?;
-        let wait = Duration::from_secs(args.wait.secs());
-        Ok(Source { client, cache, offline: args.offline, max_age: args.max_age, wait, as_json: global.json })
+        let cache = args.cache.clone().map(open).transpose()?;
+        let (wait, global) = (Duration::from_secs(args.wait.secs()), global.clone());
+        let (offline, max_age, as_json) = (args.offline, args.max_age, global.json);
+        Ok(Source { client, cache, offline, max_age, wait, as_json, args, global })
+    }
+
+    /// Asks from now on as whoever stands in the files of the command line now; false where that is nobody else.
+    pub fn renewed(&mut self) -> bool {
+        match Source::open(self.args.clone(), &self.global) {
+            Ok(fresh) if *fresh.client.identity() != *self.client.identity() => {
+                *self = fresh;
+                true
+            }
+            Ok(_) | Err(_) => false,
+        }
     }
 
     /// Whom to ask.

@@ -78,6 +78,10 @@ impl Watch {
                         return;
                     }
                 }
+                // The token that was refused has another in its place: that one asks.
+                Err(failure) if failure.exit() == Exit::Refused && self.source.renewed() => {
+                    (pause, said, ear) = (PAUSE_MIN, failure.to_string(), Ear::new(&self.references));
+                }
                 Err(failure) => {
                     fresh_until = match (is_due, failure.exit()) {
                         (false, Exit::Unavailable) => fresh_until,
@@ -132,10 +136,41 @@ impl Watch {
     }
 }
 
-/// At which version the label of a reference stands now.
+/// At which version the label of a reference stands now, which is one that is given out.
 fn stands_at(secret: &Value, reference: &Reference) -> Result<Option<u64>, Failure> {
     let labels = secret.get("labels");
     let at = labels.and_then(|labels| labels.get(reference.which.to_string())).and_then(Value::as_u64);
     let none = || Failure::new(Exit::Failed, format!("{reference} leads to no version any more"));
-    at.map(Some).ok_or_else(none)
+    let at = at.ok_or_else(none)?;
+    let versions = secret.get("versions").and_then(Value::as_array).into_iter().flatten();
+    let state = versions.filter(|one| one.get("number").and_then(Value::as_u64) == Some(at));
+    match state.filter_map(|one| one.get("state")?.as_str()).find(|state| *state != IN_USE) {
+        Some(state) => Err(Failure::new(Exit::Failed, format!("{reference} leads to version {at}, which is {state}"))),
+        None => Ok(Some(at)),
+    }
+}
+
+/// As the server calls a version that is given out.
+const IN_USE: &str = "enabled";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_at_a_version_that_is_not_given_out_is_told() {
+        let reference: Reference = "chy://prod/db#password".parse().unwrap();
+        let secret = |state: &str| serde_json::json!({"labels": {"current": 3}, "versions": [{"number": 3, "state": state}, {"number": 2, "state": "destroyed"}]});
+        assert_eq!(stands_at(&secret("enabled"), &reference).ok(), Some(Some(3)));
+        for state in ["disabled", "expired", "early", "destroyed"] {
+            let said = stands_at(&secret(state), &reference).err().map(|failure| failure.to_string());
+            assert!(said.is_some_and(|said| said.contains(&format!("version 3, which is {state}"))), "{state}");
+        }
+        assert!(stands_at(&serde_json::json!({"labels": {}}), &reference).is_err());
+        assert_eq!(
+            stands_at(&serde_json::json!({"labels": {"current": 3}}), &reference).ok(),
+            Some(Some(3)),
+            "an older server"
+        );
+    }
 }

@@ -31,17 +31,31 @@ pub(super) fn asked(field: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     }
 }
 
-/// All of standard input; one newline at its end is the shell's.
+/// All of standard input. Of one line the newline at its end is the shell's, and so is a mark of Windows at its beginning; several lines,
+/// as a key has, stay as they are.
 pub(super) fn piped() -> Result<Zeroizing<Vec<u8>>, Failure> {
     let mut bytes = Zeroizing::new(Vec::new());
     io::stdin().lock().take(VALUE_BYTES_MAX + 2).read_to_end(&mut bytes).or_fail("standard input cannot be read")?;
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-    }
+    let bytes = one_line(bytes);
     match bytes.len() as u64 > VALUE_BYTES_MAX {
         true => Err(Failure::new(Exit::Usage, format!("a secret has at most {VALUE_BYTES_MAX} bytes"))),
         false => Ok(bytes),
     }
+}
+
+fn one_line(mut bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    let length = bytes.len();
+    if bytes.iter().take(length.saturating_sub(1)).any(|byte| *byte == b'\n') || bytes.last() != Some(&b'\n') {
+        return bytes;
+    }
+    bytes.pop();
+    if bytes.last() == Some(&b'\r') {
+        bytes.pop();
+    }
+    if bytes.starts_with(MARK) {
+        bytes.drain(..MARK.len());
+    }
+    bytes
 }
 
 /// A file, byte for byte.
@@ -118,3 +132,28 @@ impl Drop for Quiet {
 
 /// The longest line that a terminal gives.
 const LINE_BYTES: usize = 4_096;
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_one_line_what_the_shell_puts_around_it_goes_and_several_stay() {
+        let taken =
+            |text: &str| String::from_utf8(one_line(Zeroizing::new(text.as_bytes().to_vec())).to_vec()).unwrap();
+        for (text, kept) in [
+            ("value\n", "value"),
+            ("value", "value"),
+            ("value\r\n", "value"),
+            ("\u{feff}value\n", "value"),
+            ("\n", ""),
+            ("", ""),
+            ("-----BEGIN X-----\nAAAA\n-----END X-----\n", "-----BEGIN X-----\nAAAA\n-----END X-----\n"),
+            ("two\r\nlines\r\n", "two\r\nlines\r\n"),
+        ] {
+            assert_eq!(taken(text), kept, "{text:?}");
+        }
+    }
+}
