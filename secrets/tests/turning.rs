@@ -347,6 +347,7 @@ fn what_cannot_be_exchanged_is_refused_when_it_is_set_up() {
             ..put(&base)
         };
         house.put_as("ends", ends).await.unwrap();
+        house.put_as("infra/admin", put(&[("username", "boss"), ("password", "x")])).await.unwrap();
         house.put_as("note", Put { naming: kind(Kind::Note), ..put(&[("text", "x")]) }).await.unwrap();
         house.put_as("bare", Put { naming: kind(Kind::DatabasePassword), ..put(&base[2..]) }).await.unwrap();
         house.put_as("good", Put { naming: kind(Kind::DatabaseConnection), ..put(&base) }).await.unwrap();

@@ -40,7 +40,7 @@ fn admin(secret: &Secret<String>) -> Login<'_> {
 async fn a_new_password_stands_beside_the_old_one_and_after_a_start_too() {
     let mut server = start("user app on ~app:* +get\nuser we\"ird' on ~* +get\n");
     let (driver, ours) = (driver(server.port), secret(ADMIN_SECRET));
-    let (one, other) = (secret("canary one \r\n+OK"), secret("canary other \"é"));
+    let (one, other) = (secret("canary one +OK \\r"), secret("canary other \"é"));
     for user in ["app", "we\"ird'"] {
         let login = |secret| Login { user, secret };
         assert!(matches!(driver.test(login(&one)).await, Err(Fault::Refused(_))));
