@@ -52,7 +52,8 @@ impl Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // Ended, and not killed: it ends its own program then.
+        let _ = status(Command::new("kill").args(["-TERM", &self.child.id().to_string()]));
         let _ = self.child.wait();
     }
 }

@@ -5,7 +5,7 @@ use store::ActorStamp;
 
 use super::base::{Leases, nobody, said};
 use super::place::{Hirer, Tenancy};
-use super::records::{ENDS_TRIED_MAX, LEASE, Lease, MAKING_SECS_MAX, Stage};
+use super::records::{LEASE, Lease, MAKING_SECS_MAX, Stage};
 use crate::due;
 use crate::error::SecretError;
 use crate::rotation::SAID_CHARS_MAX;
