@@ -126,5 +126,6 @@ fn plain<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
     if let Some((uid, gid)) = other_user() {
         command.uid(uid).gid(gid);
     }
-    command.stdin(Stdio::null()).current_dir(home).env("HOME", home)
+    // Two servers that begin at one moment give their temporary tables the same names.
+    command.stdin(Stdio::null()).current_dir(home).env("HOME", home).env("TMPDIR", home)
 }

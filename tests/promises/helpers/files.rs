@@ -68,14 +68,18 @@ impl Maria {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data");
         let datadir = format!("--datadir={}", data.display());
-        succeed(command(
+        let mut install = command(
             "mariadb-install-db",
             &["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", &datadir],
-        ));
+        );
+        // Two servers that begin at one moment give their temporary tables the same names.
+        install.env("TMPDIR", folder.path());
+        succeed(install);
         let (port, socket) = (free_port(), folder.path().join("socket"));
         let mut server = Command::new("/usr/sbin/mariadbd");
         server.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--user=root", &datadir]);
         server.arg(format!("--port={port}")).arg(format!("--socket={}", socket.display()));
+        server.env("TMPDIR", folder.path());
         let child = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("mariadbd");
         let maria = Maria { child, port, folder };
         assert!(until(PATIENCE, || status(&mut maria.client("SELECT 1"))), "MariaDB is ready");
