@@ -16,6 +16,10 @@ use super::{path_of, quietly};
 use crate::app::App;
 use crate::intake::{Caller, Json, Params, Segment, json, page_rows};
 use crate::problem::Problem;
+use crate::rest::cursors;
+
+/// Of which list a cursor is.
+const LIST: &str = "leases";
 use crate::warden::Warden;
 
 /// Which user is asked for.
@@ -152,7 +156,9 @@ pub(crate) async fn list(
     let _grant = app.authorize(&actor, Action::ListSecrets, Resource::secret(of, "")).await?;
     let role = filter.role.as_deref().map(path_of).transpose()?;
     let limit = page_rows(filter.limit)?;
-    let (page, next) = app.leases().list(filter.after, limit).await?;
+    let after = cursors::opened(&app, &actor, LIST, filter.after.as_deref())?;
+    let (page, next) = app.leases().list(after, limit).await?;
+    let next = cursors::sealed(&app, &actor, LIST, next)?;
     let may = |lease: &Lease| {
         let on = Resource::secret(Some(lease.owner().clone()), lease.role().as_str());
         let is_of = role.as_ref().is_none_or(|role| role == lease.role());

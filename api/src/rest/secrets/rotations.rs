@@ -16,6 +16,10 @@ use super::{granted, path_of};
 use crate::app::App;
 use crate::intake::{Caller, Json, Params, Segment, json, page_rows};
 use crate::problem::Problem;
+use crate::rest::cursors;
+
+/// Of which list a cursor is.
+const LIST: &str = "rotations";
 
 /// How a secret is exchanged.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -137,7 +141,9 @@ pub(crate) async fn list(
     let of = filter.owner.clone().or_else(|| actor.owners.iter().next().cloned());
     let _grant = app.authorize(&actor, Action::ListSecrets, Resource::secret(of, "")).await?;
     let limit = page_rows(filter.limit)?;
-    let (page, next) = app.rotations().list(filter.after, limit).await?;
+    let after = cursors::opened(&app, &actor, LIST, filter.after.as_deref())?;
+    let (page, next) = app.rotations().list(after, limit).await?;
+    let next = cursors::sealed(&app, &actor, LIST, next)?;
     let may = |turning: &Turning| {
         let on = Resource::secret(Some(turning.owner().clone()), turning.path().as_str());
         let is_of = filter.owner.as_ref().is_none_or(|owner| owner == turning.owner());
