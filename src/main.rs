@@ -10,6 +10,7 @@ mod files;
 mod hardening;
 mod house;
 mod logging;
+mod misuse;
 mod output;
 mod parts;
 mod reading;
@@ -189,7 +190,7 @@ fn main() -> ExitCode {
     let parsed = command().try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(misuse) => return misused(&misuse),
+        Err(misuse) => return misuse::told(misuse),
     };
     let as_json = cli.json;
     // What could not be printed did not arrive, whatever was done.
@@ -210,21 +211,6 @@ fn command() -> clap::Command {
         let empty = argument.get_env().is_some_and(|name| client::variable(&name.to_string_lossy()).is_none());
         if empty { argument.env(None::<&str>) } else { argument }
     })
-}
-
-/// Wrong usage, or a call for help, as clap words it; the former as JSON where that was asked for.
-fn misused(misuse: &clap::Error) -> ExitCode {
-    let code = u8::try_from(misuse.exit_code()).unwrap_or(2);
-    if misuse.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
-        output::say(&serde_json::json!({"error": misuse.render().to_string().trim_end(), "exit": code}).to_string());
-    } else {
-        match misuse.print() {
-            // A closed pipe is the reader's choice, not our failure.
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return ExitCode::FAILURE,
-            Ok(()) | Err(_) => {}
-        }
-    }
-    ExitCode::from(code)
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {

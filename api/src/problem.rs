@@ -455,6 +455,8 @@ mod tests {
     fn a_sentence_begins_with_a_capital_and_a_name_stays_a_name() {
         for (words, told) in [
             ("pay/key has no version 1", "pay/key has no version 1."),
+            // A name may be a word that sentences begin with: it stands behind another.
+            ("the secret all has no version 1", "The secret all has no version 1."),
             ("payments is not to be destroyed", "payments is not to be destroyed."),
             ("min_decrypt: it is above the newest", "min_decrypt: it is above the newest."),
             ("the owner has no such rule", "The owner has no such rule."),

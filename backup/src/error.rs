@@ -1,5 +1,8 @@
 //! What whoever makes or reads a backup can be told.
 
+use std::io;
+
+use rustix::io::Errno;
 use store::StoreError;
 
 /// There is no backup, or none that can be read.
@@ -23,6 +26,14 @@ pub enum BackupError {
     /// Nothing is written over what is there.
     #[error("{0} is there already, and nothing is written over it")]
     Exists(String),
+    /// It has no room where it is to lie. What was written of it is taken back.
+    #[error("{place} has no room for it: {why}")]
+    Full {
+        /// The file, folder or stream.
+        place: String,
+        /// What the system said.
+        why: String,
+    },
     /// Where it is to lie, or lies, cannot be used now.
     #[error("{place}: {why}")]
     Place {
@@ -37,4 +48,17 @@ impl BackupError {
     pub(crate) fn at(place: impl std::fmt::Display, why: impl std::fmt::Display) -> BackupError {
         BackupError::Place { place: place.to_string(), why: why.to_string() }
     }
+
+    /// Of what the system said of a file.
+    pub(crate) fn of(place: impl std::fmt::Display, error: &io::Error) -> BackupError {
+        match is_full(error) {
+            true => BackupError::Full { place: place.to_string(), why: error.to_string() },
+            false => BackupError::at(place, error),
+        }
+    }
+}
+
+/// A full disk, a quota, or the largest file that is allowed.
+fn is_full(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|errno| [Errno::NOSPC, Errno::DQUOT, Errno::FBIG].contains(&errno))
 }

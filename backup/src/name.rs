@@ -26,11 +26,6 @@ impl Name {
         Name { log: plain(origin), moment }
     }
 
-    /// When it was, as it sorts.
-    pub(crate) fn moment(&self) -> &str {
-        &self.moment
-    }
-
     /// Reads one; none where it is not one that was made here.
     pub fn parse(text: &str) -> Option<Name> {
         let inner = text.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
@@ -80,6 +75,30 @@ pub fn pruned<'a>(names: impl IntoIterator<Item = &'a str>, made: &Name, keep: u
     }
 }
 
+/// The newest of our names, whatever the log, that is not of later than a moment; and those that are. What has a name is whole: it was given
+/// last. Whoever can only put names into a place would have an older register put back by one of the future.
+///
+/// # Errors
+/// In words: nothing is there, or nothing else.
+pub(crate) fn newest(names: Vec<String>, now: Timestamp) -> Result<(String, Vec<String>), String> {
+    let latest = Name::new("", now.plus_secs(CLOCKS_DIFFER_SECS));
+    let ours = names.iter().filter_map(|name| Name::parse(name));
+    let (mut ahead, known): (Vec<Name>, Vec<Name>) = ours.partition(|name| name.moment > latest.moment);
+    ahead.sort_by(|one, two| two.moment.cmp(&one.moment));
+    let ahead: Vec<String> = ahead.iter().take(AHEAD_SHOWN_MAX).map(Name::to_string).collect();
+    match known.into_iter().max_by(|one, two| one.moment.cmp(&two.moment)) {
+        Some(newest) => Ok((newest.to_string(), ahead)),
+        None if ahead.is_empty() => Err("no backup lies there".to_owned()),
+        None => Err(format!(
+            "what lies there is named as of later than now: {}. Look whether this host's clock is right; to take one all the same, name \
+             the file",
+            ahead.join(", ")
+        )),
+    }
+}
+
+/// Another host's clock may be ahead of this one's by so much.
+const CLOCKS_DIFFER_SECS: i64 = 300;
 /// So many names of the future are named.
 const AHEAD_SHOWN_MAX: usize = 10;
 
@@ -119,6 +138,18 @@ mod tests {
         assert_eq!(gone, ours[..3]);
         // The last one never goes.
         assert_eq!(pruned(all, &made, 0).gone.len(), 4);
+    }
+
+    #[test]
+    fn a_name_of_the_future_is_not_the_newest() {
+        let now = Timestamp::from_unix(1_790_000_000);
+        let taken = |names: &[String]| newest(names.to_vec(), now);
+        let (past, soon, future) = (name(1_789_900_000), name(1_790_000_200), name(1_790_090_000));
+        assert_eq!(taken(&[past.clone(), future.clone()]), Ok((past.clone(), vec![future.clone()])));
+        assert_eq!(taken(&[past, soon.clone(), "notes".to_owned()]), Ok((soon, Vec::new())), "clocks differ a little");
+        let refused = taken(std::slice::from_ref(&future)).unwrap_err();
+        assert!(refused.contains(&future) && refused.contains("clock"), "{refused}");
+        assert_eq!(taken(&["notes".to_owned()]), Err("no backup lies there".to_owned()));
     }
 
     #[test]

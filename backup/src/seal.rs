@@ -9,6 +9,29 @@ use age::{DecryptError, Decryptor, Encryptor};
 
 use crate::error::BackupError;
 
+/// What some editors write at the beginning of a text.
+const MARK: char = '\u{feff}';
+/// How a file begins that age encrypted, and how it does as text.
+const SEALED: &[u8] = b"age-encryption.org/";
+const ARMOUR: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
+const UNDER_PASSPHRASE: &str = "the identity file is encrypted itself (`age -p`): decrypt it first, into memory (`age -d FILE > \
+                                /dev/shm/backup.key`, mode 0600), and take that away afterwards";
+/// What else lies in such files, by how its lines begin, and why it is not read.
+const OTHERS: [(&str, &str); 4] = [
+    (ARMOUR, UNDER_PASSPHRASE),
+    (
+        "AGE-PLUGIN-",
+        "an identity of a plugin of age is not read here: a backup is for keys of `age-keygen` alone (AGE-SECRET-KEY-1...)",
+    ),
+    (
+        "-----BEGIN ",
+        "a key of SSH or of TLS is no identity here: bring the file that `age-keygen -o` wrote (AGE-SECRET-KEY-1...)",
+    ),
+    (
+        "age1",
+        "a recipient stands where the identity belongs: bring the file that `age-keygen -o` wrote (AGE-SECRET-KEY-1...)",
+    ),
+];
 /// So many may read one backup.
 pub const RECIPIENTS_MAX: usize = 32;
 /// What is decrypted at a time: a chunk of age's.
@@ -27,7 +50,11 @@ impl std::fmt::Debug for Recipients {
 impl Recipients {
     /// Reads recipients, `age1...` each. A line of a file may be empty or a comment (`#`).
     pub fn parse<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Recipients, BackupError> {
-        let lines = lines.into_iter().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines = lines
+            .into_iter()
+            .map(|line| line.trim_start_matches(MARK).trim())
+            .map(|line| line.split_once(" #").map_or(line, |(recipient, _)| recipient.trim_end()))
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
         let all: Vec<Recipient> = lines.map(recipient).collect::<Result<_, _>>()?;
         match all.len() {
             0 => Err(BackupError::Recipients(
@@ -66,6 +93,14 @@ fn recipient(text: &str) -> Result<Recipient, BackupError> {
     if text.starts_with("ssh-") {
         return Err(says("SSH keys are no recipients here: make a key with `age-keygen`"));
     }
+    let is_of_plugin =
+        text.strip_prefix("age1").and_then(|rest| rest.rsplit_once('1')).is_some_and(|(name, _)| !name.is_empty());
+    if is_of_plugin {
+        return Err(says(
+            "a recipient of a plugin of age, or of another kind than X25519 (age1NAME1...): backups are for keys that plain \
+             `age-keygen` makes",
+        ));
+    }
     Recipient::from_str(text).map_err(|why| says(&format!("no recipient of age ({why}); it begins with age1")))
 }
 
@@ -73,8 +108,24 @@ fn recipient(text: &str) -> Result<Recipient, BackupError> {
 pub struct Identities(Vec<Identity>);
 
 impl Identities {
+    /// Reads the bytes of an identity file.
+    pub fn of(bytes: &[u8]) -> Result<Identities, BackupError> {
+        if bytes.starts_with(SEALED) {
+            return Err(BackupError::Identity(UNDER_PASSPHRASE.to_owned()));
+        }
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| BackupError::Identity("the identity file is no text".to_owned()));
+        Identities::parse(text?)
+    }
+
     /// Reads an identity file, as `age-keygen` writes it.
     pub fn parse(text: &str) -> Result<Identities, BackupError> {
+        let text = text.trim_start_matches(MARK);
+        for (begin, why) in OTHERS {
+            if text.lines().any(|line| line.trim_start().starts_with(begin)) {
+                return Err(BackupError::Identity(why.to_owned()));
+            }
+        }
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         // What is wrong with a line is not said by the line: it may be a key.
         let all: Result<Vec<Identity>, _> = lines.map(Identity::from_str).collect();
@@ -92,6 +143,11 @@ impl Identities {
         let mut input = BufReader::with_capacity(BUFFER_BYTES, input);
         if input.fill_buf().is_ok_and(<[u8]>::is_empty) {
             return Err(BackupError::Unreadable("it is empty".into()));
+        }
+        if input.fill_buf().is_ok_and(|begin| begin.starts_with(ARMOUR.as_bytes())) {
+            return Err(BackupError::Unreadable(
+                "it stands in ASCII armour, which somebody put around it: take the file as it was written".into(),
+            ));
         }
         let decryptor = Decryptor::new_buffered(input).map_err(|error| told(&error))?;
         let all = self.0.iter().map(|identity| identity as &dyn age::Identity);

@@ -1,6 +1,8 @@
 //! The work itself: one backup from the register to its name, what is kept of those before, and one read back.
 
-use std::io::{BufRead, Write};
+use std::cell::OnceCell;
+use std::io::{self, BufRead, Write};
+use std::rc::Rc;
 
 use policy::Timestamp;
 use ring::digest::{Context, SHA256};
@@ -63,10 +65,20 @@ pub struct Made {
 pub fn make(job: &Job<'_>, target: &Target, each: &mut dyn FnMut(Progress)) -> Result<Made, BackupError> {
     let name = Name::new(job.origin, job.now);
     let draft = target.begin(&name)?;
+    let broke = Broke::default();
+    written(job, target, (draft, broke.clone()), each).map_err(|error| broke.told(target, error))
+}
+
+fn written(
+    job: &Job<'_>,
+    target: &Target,
+    (draft, broke): (Draft, Broke),
+    each: &mut dyn FnMut(Progress),
+) -> Result<Made, BackupError> {
     let about = About { program: job.program.to_owned(), taken: job.now.rfc3339(), origin: job.origin.to_owned() };
-    let mut sealed = job.recipients.seal(Hashed { draft, digest: Context::new(&SHA256), bytes: 0 })?;
+    let mut sealed = job.recipients.seal(Hashed { draft, broke, digest: Context::new(&SHA256), bytes: 0 })?;
     let backed_up = back_up(job.database, &about, job.companions, &mut sealed, each)?;
-    let Hashed { draft, digest, bytes } = sealed.finish().map_err(|e| BackupError::at(target, e))?;
+    let Hashed { draft, digest, bytes, .. } = sealed.finish().map_err(|e| BackupError::at(target, e))?;
     let place = draft.publish(bytes)?;
     Ok(Made { place, bytes, sha256: hex::encode(digest.finish()), backed_up })
 }
@@ -90,19 +102,41 @@ pub fn read(source: &Source, identities: &Identities) -> Result<impl BufRead + u
 /// What is written, hashed and counted.
 struct Hashed {
     draft: Draft,
+    broke: Broke,
     digest: Context,
     bytes: u64,
 }
 
 impl Write for Hashed {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.draft.write(bytes)?;
+        let written = self.draft.write(bytes).inspect_err(|error| self.broke.note(error))?;
         self.digest.update(bytes.get(..written).unwrap_or_default());
         self.bytes += written as u64;
         Ok(written)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.draft.flush()
+        self.draft.flush().inspect_err(|error| self.broke.note(error))
+    }
+}
+
+/// What the place itself said when it took no more. What stands between says it in other words, or leaves out what it was.
+#[derive(Clone, Default)]
+struct Broke(Rc<OnceCell<io::Error>>);
+
+impl Broke {
+    fn note(&self, error: &io::Error) {
+        if error.kind() != io::ErrorKind::Interrupted {
+            // The first is the one that the others follow from.
+            let _ = self.0.set(
+                error
+                    .raw_os_error()
+                    .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error),
+            );
+        }
+    }
+
+    fn told(&self, target: &Target, error: BackupError) -> BackupError {
+        self.0.get().map_or(error, |said| BackupError::of(target, said))
     }
 }

@@ -148,7 +148,9 @@ fn so_many_are_kept_and_nothing_of_others_goes() {
     assert_eq!((gone.len(), names(&dir).len()), (2, 4), "{gone:?}");
     assert!(gone.iter().all(|name| name.contains("20260921") || name.contains("20260922")), "{gone:?}");
     // A folder stands for the newest in it.
-    let Source::File(newest) = Source::parse(dir.to_str().unwrap(), &Default::default()).unwrap() else { panic!() };
+    let parsed = Source::parse(dir.to_str().unwrap(), &Default::default(), NOW.plus_secs(4 * 86_400));
+    let (Source::File(newest), ahead) = parsed.unwrap() else { panic!() };
+    assert_eq!(ahead, Vec::<String>::new());
     assert!(newest.to_str().unwrap().contains("20260924"), "{newest:?}");
     is_read(&newest, &house.identity).unwrap();
 }
@@ -165,6 +167,63 @@ fn a_recipient_that_is_none_is_refused_and_a_secret_key_is_not_repeated() {
     let cut = &secret[..secret.len() - 1];
     let Err(refused) = Identities::parse(cut) else { panic!("a key that was cut") };
     assert!(!refused.to_string().contains(&cut[20..]), "{refused}");
+}
+
+/// What lies in such files besides, and what is said of it: never what is in it.
+#[test]
+fn an_identity_file_is_taken_as_editors_leave_it_and_what_else_it_is_is_said() {
+    let identity = Identity::generate();
+    let key = identity.to_string();
+    let key = key.expose_secret();
+    let public = identity.to_public().to_string();
+    let marked = format!("\u{feff}# mine\r\n\r\n{key}\r\n");
+    for written in [key.to_owned(), marked, format!("# public key: {public}\n{key}\n")] {
+        assert!(Identities::of(written.as_bytes()).is_ok(), "{}", written.len());
+    }
+    assert!(Recipients::parse(format!("\u{feff}{public} # mine\r\n# another\r\n").lines()).is_ok());
+    for (written, says) in [
+        ("age-encryption.org/v1\n-> scrypt x 18\n".to_owned(), "age -d FILE"),
+        ("-----BEGIN AGE ENCRYPTED FILE-----\nYWdl\n".to_owned(), "age -d FILE"),
+        ("AGE-PLUGIN-YUBIKEY-1QQPQ\n".to_owned(), "plugin"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n".to_owned(), "SSH"),
+        (format!("{public}\n"), "a recipient stands where"),
+    ] {
+        let Err(refused) = Identities::of(written.as_bytes()) else { panic!("{says}") };
+        assert!(refused.to_string().contains(says), "{says}: {refused}");
+    }
+    let Err(refused) = Identities::of(&[0xff, 0xfe, 0]) else { panic!("bytes") };
+    assert!(refused.to_string().contains("no text"), "{refused}");
+    let plugin = Recipients::parse(["age1yubikey1qwerty"]).unwrap_err().to_string();
+    assert!(plugin.contains("plugin"), "{plugin}");
+    let armoured = FILE.0.dir.path().join("armoured");
+    std::fs::write(&armoured, "-----BEGIN AGE ENCRYPTED FILE-----\nYWdl\n").unwrap();
+    let Err(refused) = is_read(&armoured, &FILE.0.identity) else { panic!("armour") };
+    assert!(refused.to_string().contains("armour"), "{refused}");
+}
+
+const INSIDE: &str = "CHANCERY_TEST_DISK_FULL";
+
+/// The disk is this process's own limit of files: no mount, no root (as `store/tests/disk_full.rs` has it).
+#[test]
+fn a_full_disk_is_said_to_be_full_and_leaves_nothing() {
+    let name = "a_full_disk_is_said_to_be_full_and_leaves_nothing";
+    if std::env::var_os(INSIDE).is_none() {
+        let this = std::env::current_exe().unwrap();
+        let mut again = std::process::Command::new("sh");
+        again.args(["-c", "trap '' XFSZ; exec \"$0\" --exact \"$1\" --nocapture"]).arg(this).arg(name);
+        let status = again.env(INSIDE, "1").stdin(std::process::Stdio::null()).status().unwrap();
+        return assert!(status.success(), "{status}");
+    }
+    let house = House::new();
+    let dir = house.dir.path().join("kept");
+    std::fs::create_dir(&dir).unwrap();
+    // Room for the register's own small files, and not for a backup.
+    let (process, limit) = (std::process::id().to_string(), format!("--fsize={CHUNK}:"));
+    let limited = std::process::Command::new("prlimit").args(["--pid", &process, &limit]).status();
+    assert!(limited.expect("prlimit runs (apt-get install util-linux)").success());
+    let full = house.make(&Target::Folder(dir.clone()), NOW);
+    assert!(matches!(&full, Err(BackupError::Full { place, .. }) if place.contains("kept")), "{full:?}");
+    assert_eq!(names(&dir), Vec::<String>::new());
 }
 
 fn spoilt(bytes: &[u8]) -> bool {

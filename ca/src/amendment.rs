@@ -28,6 +28,21 @@ pub struct Amendment {
     pub settings: BTreeMap<&'static str, String>,
 }
 
+impl Amendment {
+    /// SHA-256 of the text of each part, hexadecimal, as the log has it once that is in force.
+    ///
+    /// # Errors
+    /// [`CaError::Internal`]: a text that is none of its own form.
+    pub fn hashes(&self) -> Result<BTreeMap<String, String>, CaError> {
+        Ok(parts(self)?.into_iter().map(|(part, text)| (part, sha256_hex(&text))).collect())
+    }
+
+    /// The id of the record that says what of a part is in force at a node.
+    pub fn record_id(part: &str, instance: u16) -> String {
+        format!("{part}@{instance}")
+    }
+}
+
 /// A part that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Amended {
@@ -75,7 +90,7 @@ pub(crate) async fn amend(
             "part": part, "hash": hash, "before": old.and_then(|old| old.hash.clone()), "changed": changed, "text": text,
         });
         let expect = Some(old.map_or(0, |old| old.version));
-        let id = format!("{part}@{instance}");
+        let id = Amendment::record_id(part, instance);
         let record =
             Record { kind: SETTING, id, owner: None, lookup: None, expires: None, body, actor: stamp.clone(), expect };
         changes.push((part.clone(), hash, record));
@@ -127,7 +142,7 @@ struct Known {
 }
 
 async fn known(office: &Office, instance: u16) -> Result<BTreeMap<String, Known>, CaError> {
-    let own = format!("@{instance}");
+    let own = Amendment::record_id("", instance);
     let mut known = BTreeMap::new();
     for record in office.ledger.record_all(SETTING).await? {
         let Some(part) = record.id.strip_suffix(&own) else { continue };

@@ -8,20 +8,21 @@ use policy::{Action, Actor, Grant, Owner, Resource};
 use store::{Ledger, RefusalEntry};
 
 use crate::error::{CaError, LintFailure};
+use crate::refused::Crowd;
 use crate::rules::Rules;
 
 /// Where every request passes.
 #[derive(Clone)]
 pub(crate) struct Gate {
-    ledger: Ledger,
     rules: Rules,
     refusals: Refusals,
 }
 
-/// Where drafts that failed their lint become leaves. Cheap to clone.
+/// Where what is refused becomes leaves. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Refusals {
     ledger: Ledger,
+    crowd: Crowd,
     own: Arc<Mutex<Own>>,
 }
 
@@ -30,7 +31,7 @@ type Own = HashMap<(String, String, Option<String>), Instant>;
 
 impl Gate {
     pub(crate) fn new(ledger: Ledger, rules: Rules) -> Gate {
-        Gate { refusals: Refusals::new(ledger.clone()), ledger, rules }
+        Gate { refusals: Refusals::new(ledger), rules }
     }
 
     /// What it decides by.
@@ -38,12 +39,13 @@ impl Gate {
         &self.rules
     }
 
-    /// Decides, and writes the refusal leaf where policy refuses: no refusal is answered that is not in the log.
+    /// Decides, and writes the refusal leaf where policy refuses: no refusal is answered of which the log says nothing. Of one actor so
+    /// many are leaves of their own, and the rest is counted there.
     pub(crate) async fn authorize(&self, actor: &Actor, action: Action, resource: Resource) -> Result<Grant, CaError> {
         match self.rules.policies().decide(actor, action, &resource) {
             Ok(grant) => Ok(grant),
             Err(refusal) => {
-                self.ledger.refuse(RefusalEntry::new(&refusal, target(&resource))).await?;
+                self.refusals.write(RefusalEntry::new(&refusal, target(&resource))).await?;
                 Err(CaError::Refused(refusal))
             }
         }
@@ -76,7 +78,7 @@ impl Gate {
 
 impl Refusals {
     pub(crate) fn new(ledger: Ledger) -> Refusals {
-        Refusals { ledger, own: Arc::default() }
+        Refusals { ledger, crowd: Crowd::default(), own: Arc::default() }
     }
 
     /// Writes the leaf of a draft that failed its lint. Whoever asked is known, or there would be no draft. What the service tries by
@@ -87,10 +89,27 @@ impl Refusals {
         if leaf.actor.proof == "system" && !self.is_news(leaf) {
             return failure.into();
         }
-        match self.ledger.refuse((**leaf).clone()).await {
-            Ok(_) => failure.into(),
-            Err(e) => e.into(),
+        match self.write((**leaf).clone()).await {
+            Ok(()) => failure.into(),
+            Err(error) => error,
         }
+    }
+
+    /// Writes down how many were refused beyond those that are leaves: of each actor whose window is over; at the end, of all.
+    pub(crate) async fn tell_counted(&self, is_end: bool) -> Result<(), CaError> {
+        let leaves = if is_end { self.crowd.end() } else { self.crowd.over(Instant::now()) };
+        self.write_all(leaves).await
+    }
+
+    async fn write(&self, refusal: RefusalEntry) -> Result<(), CaError> {
+        self.write_all(self.crowd.leaves(refusal, Instant::now())).await
+    }
+
+    async fn write_all(&self, leaves: Vec<RefusalEntry>) -> Result<(), CaError> {
+        for leaf in leaves {
+            self.ledger.refuse(leaf).await?;
+        }
+        Ok(())
     }
 
     fn is_news(&self, leaf: &RefusalEntry) -> bool {

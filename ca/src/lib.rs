@@ -35,6 +35,8 @@ mod parts;
 // The line of custody: Grant, Draft, Linted, Checked, Issued.
 mod gate;
 
+mod refused;
+
 mod drafting;
 
 mod checks;

@@ -55,6 +55,8 @@ fn each_signal_reaches_the_program_once() {
             (Signal::USR1, "USR1"),
             (Signal::USR2, "USR2"),
             (Signal::ALARM, "ALRM"),
+            (Signal::VTALARM, "VTALRM"),
+            (Signal::PROF, "PROF"),
             (Signal::WINCH, "WINCH"),
             (Signal::CONT, "CONT"),
         ] {
@@ -174,6 +176,7 @@ fn a_program_that_is_bound_ends_with_a_killed_parent_and_another_does_not() {
     for (plan, script, is_bound) in [
         (&["bound"][..], "echo $$; exec sleep 1000", true),
         (&["bound"], "trap '' TERM; echo $$; while :; do sleep 0.1; done", true),
+        (&["bound", "inherited"], "echo $$; exec sleep 1000", true),
         (&[], "echo $$; exec sleep 1000", false),
     ] {
         let mut parent = Parent::start(&[FIRST], plan, &["/bin/sh", "-c", script]);
@@ -188,6 +191,19 @@ fn a_program_that_is_bound_ends_with_a_killed_parent_and_another_does_not() {
         }
         assert!(is_killed_by(parent.end().0, Signal::KILL));
     }
+}
+
+/// A real-time signal cannot be passed on: no safe code sends one.
+#[test]
+fn what_ends_the_parent_without_being_passed_on_leaves_no_program_behind() {
+    const REAL_TIME: i32 = 40;
+    let mut parent = Parent::start(&[FIRST], &["bound"], &["/bin/sh", "-c", "echo $$; exec sleep 1000"]);
+    let program = parent.line();
+    let ours = parent.pid().as_raw_nonzero().to_string();
+    let sent = std::process::Command::new("kill").args([format!("-{REAL_TIME}"), ours]).status().unwrap();
+    assert!(sent.success());
+    until(|| !lives(&program));
+    assert_eq!(parent.end().0.signal(), Some(REAL_TIME));
 }
 
 #[test]
@@ -211,19 +227,20 @@ fn new_values_restart_the_program_even_one_that_does_not_want_to_end() {
         let before = parent.line();
         assert_eq!(parent.line(), FIRST[7..15]);
         parent.home.change(&[NEWER]);
-        assert_ne!(parent.line(), before);
+        let now = parent.line();
+        assert_ne!(now, before);
         assert_eq!(parent.line(), NEWER[7..15]);
         assert!(!lives(&before), "{plan:?}: there is one program at a time");
+        let program = Pid::from_raw(now.parse().unwrap()).unwrap();
         parent.send(Signal::KILL);
-        let pid = parent.pid().as_raw_nonzero().to_string();
-        until(|| !lives(&pid));
-        // The programs of killed parents, which nobody bound.
-        let ours = parent.home.runtime().to_str().unwrap().to_owned();
-        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.parse::<i32>().is_ok() && support::tells(&name, &ours) {
-                let _ = rustix::process::kill_process(Pid::from_raw(name.parse().unwrap()).unwrap(), Signal::KILL);
+        match bound {
+            "" => {
+                let pid = parent.pid().as_raw_nonzero().to_string();
+                until(|| !lives(&pid));
+                // Nobody bound it.
+                rustix::process::kill_process(program, Signal::KILL).unwrap();
             }
+            _ => until(|| !lives(&now)),
         }
         parent.end();
     }

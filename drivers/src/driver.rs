@@ -102,6 +102,16 @@ impl Fault {
         Fault::Unknown(brief(&said.to_string()))
     }
 
+    /// Where it was.
+    pub(crate) fn within(self, place: &str) -> Fault {
+        let said = |said: &str| brief(&format!("{place}: {said}"));
+        match self {
+            Fault::Refused(why) => Fault::Refused(said(&why)),
+            Fault::Away(why) => Fault::Away(said(&why)),
+            Fault::Unknown(why) => Fault::Unknown(said(&why)),
+        }
+    }
+
     /// Of what follows something that was done: not all of it happened, and some of it did.
     pub(crate) fn after_acting(self) -> Fault {
         match self {

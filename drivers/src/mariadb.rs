@@ -15,16 +15,27 @@ use crate::driver::{Driver, Dynamic, Fault, Lease, Login, named, sane};
 use crate::host::Host;
 
 /// A MariaDB server, and from where its accounts log in.
+///
+/// An account is a name and a host: `'app'@'%'` and `'app'@'localhost'` are two, with a password each, and the server takes the one whose
+/// host is narrower. What is set, taken away or made here is one account and never another of the same name.
 #[derive(Clone, Debug)]
 pub struct MariaDb {
     host: Host,
     from: String,
+    /// Nobody named the account: it is set only where its name has no other.
+    is_alone: bool,
 }
 
 impl MariaDb {
-    /// Of a server; `from` is the second part of the accounts that are set: `%`, or an address.
+    /// Of a server; `from` is the second part of the accounts that are set: `%`, `localhost`, or an address.
     pub fn new(host: Host, from: &str) -> MariaDb {
-        MariaDb { host, from: from.to_owned() }
+        MariaDb { host, from: from.to_owned(), is_alone: false }
+    }
+
+    /// Of a server, whose accounts log in from anywhere. A password of one that does not, or has a namesake that does from elsewhere, is
+    /// not set, as far as the administrator may see that: which of them is meant has to be said.
+    pub fn of_one_account(host: Host) -> MariaDb {
+        MariaDb { host, from: ANYWHERE.to_owned(), is_alone: true }
     }
 
     async fn session(&self, login: Login<'_>) -> Result<Conn, Fault> {
@@ -56,6 +67,12 @@ impl MariaDb {
     }
 
     async fn act(&self, admin: Login<'_>, statements: &[String]) -> Result<(), Fault> {
+        let mut session = self.opened(admin).await?;
+        does(&mut session, statements).await
+    }
+
+    /// A session of the administrator, in which a text is what it looks like.
+    async fn opened(&self, admin: Login<'_>) -> Result<Conn, Fault> {
         let mut session = before(self.session(admin)).await?;
         before(async {
             let version: Option<String> = session.query_first("SELECT VERSION()").await.map_err(not_done)?;
@@ -67,12 +84,33 @@ impl MariaDb {
             session.query_drop(bounds).await.map_err(not_done)
         })
         .await?;
-        for (nth, statement) in statements.iter().enumerate() {
-            let done = asked(async { session.query_drop(statement).await.map_err(not_done) }).await;
-            // Each is a transaction of its own: what was done before this one stays.
-            done.map_err(|fault| if nth > 0 { fault.after_acting() } else { fault })?;
+        Ok(session)
+    }
+
+    /// Whether the account is the one that is meant by its name alone.
+    async fn is_meant(&self, session: &mut Conn, user: &str) -> Result<(), Fault> {
+        if !self.is_alone {
+            return Ok(());
         }
-        Ok(())
+        let question =
+            format!("SELECT Host FROM mysql.user WHERE User = {} AND is_role = 'N' ORDER BY Host", literal(user));
+        let hosts: Vec<String> = match before(async { Ok(session.query(question).await) }).await? {
+            Ok(hosts) => hosts,
+            // Who may not look there is told by the server what is not there.
+            Err(Error::Server(_)) => return Ok(()),
+            Err(error) => return Err(Fault::away(error)),
+        };
+        match hosts.as_slice() {
+            [host] if *host == self.from => Ok(()),
+            [] => Err(Fault::refused(format!("there is no account {user}"))),
+            others => {
+                let named: Vec<String> = others.iter().map(|host| format!("{user}@{host}")).collect();
+                Err(Fault::refused(format!(
+                    "say which account is meant (--account-host): there is {}",
+                    named.join(", ")
+                )))
+            }
+        }
     }
 
     fn account(&self, user: &str) -> String {
@@ -85,7 +123,9 @@ impl Driver for MariaDb {
         sane(to, NAME_BYTES_MAX)?;
         one_password(others)?;
         let identified = identified(to.secret.expose().as_bytes());
-        self.act(admin, &[format!("ALTER USER {} {identified}", self.account(to.user))]).await
+        let mut session = self.opened(admin).await?;
+        self.is_meant(&mut session, to.user).await?;
+        does(&mut session, &[format!("ALTER USER {} {identified}", self.account(to.user))]).await
     }
 
     async fn test(&self, login: Login<'_>) -> Result<(), Fault> {
@@ -135,6 +175,16 @@ impl Dynamic for MariaDb {
     }
 }
 
+/// One after the other.
+async fn does(session: &mut Conn, statements: &[String]) -> Result<(), Fault> {
+    for (nth, statement) in statements.iter().enumerate() {
+        let done = asked(async { session.query_drop(statement).await.map_err(not_done) }).await;
+        // Each is a transaction of its own: what was done before this one stays.
+        done.map_err(|fault| if nth > 0 { fault.after_acting() } else { fault })?;
+    }
+    Ok(())
+}
+
 /// With NO_BACKSLASH_ESCAPES a quote is the one character that means something.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
@@ -171,6 +221,8 @@ fn not_done(error: Error) -> Fault {
     }
 }
 
+/// The host of accounts that log in from anywhere.
+const ANYWHERE: &str = "%";
 /// A longer name is refused by the server; one of this length has at most so many bytes.
 const NAME_BYTES_MAX: usize = 128;
 const LOCK_SECS: u64 = 5;

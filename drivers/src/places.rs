@@ -158,7 +158,7 @@ impl Targets for Places {
             },
             (_, Err(error)) => return Fault::away(error).into(),
             (Product::PostgreSql, Ok(host)) => carry_out(&postgres(host, at), step, admin, secret).await,
-            (Product::MariaDb, Ok(host)) => carry_out(&MariaDb::new(host, FROM_ANYWHERE), step, admin, secret).await,
+            (Product::MariaDb, Ok(host)) => carry_out(&mariadb(host, at), step, admin, secret).await,
             (Product::Redis, Ok(host)) => carry_out(&Redis::new(host, Saved::AclFile), step, admin, secret).await,
             (Product::Ldap, Ok(host)) => carry_out(&Ldap::new(host, Begins::Asked), step, admin, secret).await,
             (Product::Ldaps, Ok(host)) => carry_out(&Ldap::new(host, Begins::AtOnce), step, admin, secret).await,
@@ -223,7 +223,7 @@ impl Places {
         let lease = Lease { login: lent(hirer.login), like: hirer.like, until: Timestamp::from_unix(until) };
         let done = match at.product {
             Product::PostgreSql => does(&postgres(host, at), deed, lent(admin), lease).await,
-            Product::MariaDb => does(&MariaDb::new(host, FROM_ANYWHERE), deed, lent(admin), lease).await,
+            Product::MariaDb => does(&mariadb(host, at), deed, lent(admin), lease).await,
             Product::Redis => does(&Redis::new(host, Saved::AclFile), deed, lent(admin), lease).await,
             Product::Ldap | Product::Ldaps | Product::Exec | Product::Http => Err(Fault::away("no such users")),
         };
@@ -255,13 +255,19 @@ fn postgres(host: Host, at: &At) -> Postgres {
     Postgres::new(host, at.database.as_deref().unwrap_or(POSTGRES_DATABASE))
 }
 
+/// Of the account that was named; where none was, of the one of its name.
+fn mariadb(host: Host, at: &At) -> MariaDb {
+    match &at.account_host {
+        Some(from) => MariaDb::new(host, from),
+        None => MariaDb::of_one_account(host),
+    }
+}
+
 /// What is said of a target that is away where the operator did not list it.
 const SILENT: &str =
     "it did not answer (`targets` in [rotation] of the server's configuration lists those of which more is told)";
 /// The database that every server has.
 const POSTGRES_DATABASE: &str = "postgres";
-/// The accounts of MariaDB that are set are those that log in from anywhere.
-const FROM_ANYWHERE: &str = "%";
 /// How short an overlap may be where the configuration says nothing: applications keep what they read for a minute as a rule.
 pub const SHORTEST_OVERLAP_SECS: u64 = 60;
 
@@ -283,7 +289,8 @@ mod tests {
     }
 
     fn at(product: Product, host: &str, port: u16) -> At {
-        At { product, host: host.to_owned(), port, database: None, admin: None, pinned: None, line: Line::Plain }
+        let (host, line) = (host.to_owned(), Line::Plain);
+        At { product, host, port, database: None, account_host: None, admin: None, pinned: None, line }
     }
 
     fn single() -> Settings {

@@ -12,7 +12,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::deadline::{asked, before};
+use crate::deadline::{asked, before, in_all};
 use crate::driver::{Driver, Dynamic, Fault, Lease, Login, named, sane};
 use crate::host::Host;
 
@@ -53,17 +53,46 @@ impl Postgres {
         }
     }
 
-    async fn act(&self, admin: Login<'_>, statements: &[String]) -> Result<(), Fault> {
+    /// A session of the administrator: a lock that somebody holds is no reason to wait for it in the dark.
+    async fn opened(&self, admin: Login<'_>) -> Result<Client, Fault> {
         let client = before(self.session(admin)).await?;
-        // A lock that somebody holds is no reason to wait for it in the dark.
         let bounds = format!("SET lock_timeout = '{LOCK_SECS}s'; SET statement_timeout = '{STATEMENT_SECS}s'");
         before(async { client.batch_execute(&bounds).await.map_err(not_done) }).await?;
+        Ok(client)
+    }
+
+    async fn act(&self, admin: Login<'_>, statements: &[String]) -> Result<(), Fault> {
+        let client = self.opened(admin).await?;
         for (nth, statement) in statements.iter().enumerate() {
             let done = asked(async { client.batch_execute(statement).await.map_err(not_done) }).await;
             // Each is a transaction of its own: what was done before this one stays.
             done.map_err(|fault| if nth > 0 { fault.after_acting() } else { fault })?;
         }
         Ok(())
+    }
+
+    /// The other databases of the cluster in which something is a role's, or something was granted to it. A role is the whole cluster's,
+    /// and what holds it is in one database each (pg_shdepend).
+    async fn elsewhere(&self, admin: Login<'_>, role: &str) -> Result<Vec<String>, Fault> {
+        let client = self.opened(admin).await?;
+        let question = format!("{ELSEWHERE} LIMIT {DATABASES_MAX}");
+        let rows = asked(async { client.query(question.as_str(), &[&role]).await.map_err(not_done) }).await?;
+        rows.iter().map(|row| row.try_get::<_, String>(0).map_err(not_done)).collect()
+    }
+
+    /// Empties the other databases of what is a role's, one after the other. What was emptied is not found again: where the time ends,
+    /// the next try goes on from there.
+    async fn emptied(&self, admin: Login<'_>, role: &str, statement: &str) -> Result<(), Fault> {
+        let databases = self.elsewhere(admin, role).await?;
+        let walk = async {
+            for database in databases {
+                let there = Postgres { host: self.host.clone(), database };
+                let done = there.act(admin, &[statement.to_owned()]).await;
+                done.map_err(|fault| fault.within(&format!("database {}", there.database)))?;
+            }
+            Ok::<(), Fault>(())
+        };
+        in_all(walk).await
     }
 }
 
@@ -105,8 +134,8 @@ impl Dynamic for Postgres {
         named(lease.login.user, ROLE_BYTES_MAX)?;
         let (role, like) = (escape_identifier(lease.login.user), escape_identifier(lease.like));
         let name = escape_literal(lease.login.user);
-        // Nobody comes in any more, whoever is in goes; what he made is his role's, and then there is nothing that is his. Each is done
-        // where the role is there: what broke off goes on.
+        // Nobody comes in any more, whoever is in goes; what he made is his role's, in whichever database, and then there is nothing that
+        // is his. Each is done where the role is there: what broke off goes on.
         let if_there = |act: String| {
             let body = escape_literal(&format!(
                 "BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) THEN {act}; END IF; END"
@@ -120,9 +149,14 @@ impl Dynamic for Postgres {
             format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {name}"),
             if_there(format!("ALTER ROLE {role} NOLOGIN PASSWORD NULL")),
             format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {name}"),
-            if_there(format!("REASSIGN OWNED BY {role} TO {like}; DROP OWNED BY {role}; DROP ROLE {role}")),
         ];
-        self.act(admin, &steps).await
+        self.act(admin, &steps).await?;
+        let empty = format!("REASSIGN OWNED BY {role} TO {like}; DROP OWNED BY {role}");
+        let elsewhere = self.emptied(admin, lease.login.user, &if_there(empty.clone())).await;
+        elsewhere.map_err(Fault::after_acting)?;
+        // What he made is handed over whether or not he can be dropped.
+        let last = [if_there(empty), if_there(format!("DROP ROLE {role}"))];
+        self.act(admin, &last).await.map_err(Fault::after_acting)
     }
 }
 
@@ -156,6 +190,10 @@ fn not_done(error: Error) -> Fault {
     const LATER: [&str; 4] = ["40", "53", "55", "57"];
     match error.as_db_error() {
         Some(said) if LATER.iter().any(|class| said.code().code().starts_with(class)) => Fault::away(said.message()),
+        // What keeps it, the server says in its detail alone.
+        Some(said) if said.code().code() == DEPENDED_ON => {
+            Fault::refused(format!("{}: {}", said.message(), said.detail().unwrap_or_default()))
+        }
         Some(said) => Fault::refused(said.message()),
         None => Fault::unknown(words(&error)),
     }
@@ -166,6 +204,15 @@ fn words(error: &Error) -> String {
     format!("{error}{cause}")
 }
 
+/// A database that nobody may connect to holds nothing that could be emptied; a role that it holds stays, and the server says so.
+const ELSEWHERE: &str = "SELECT DISTINCT d.datname::text FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid \
+                         JOIN pg_roles r ON r.oid = s.refobjid \
+                         WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = $1 AND d.datallowconn \
+                         AND d.datname <> current_database() ORDER BY 1";
+/// So many databases are emptied in one go; what is in others keeps the role, and the next try finds them.
+const DATABASES_MAX: usize = 64;
+/// DEPENDENT_OBJECTS_STILL_EXIST.
+const DEPENDED_ON: &str = "2BP01";
 /// A longer name is cut by the server without a word (NAMEDATALEN), and is then another role's.
 const ROLE_BYTES_MAX: usize = 63;
 const LOCK_SECS: u64 = 5;

@@ -73,7 +73,7 @@ impl Redis {
 
     async fn save(&self, session: &mut MultiplexedConnection) -> Result<(), Fault> {
         match self.saved {
-            Saved::AclFile => ask(session, &["ACL", "SAVE"]).await.map(drop),
+            Saved::AclFile => ask(session, &["ACL", "SAVE"]).await.map(drop).map_err(without_acl_file),
             Saved::Configuration => ask(session, &["CONFIG", "REWRITE"]).await.map(drop),
             Saved::Nowhere => Ok(()),
         }
@@ -187,6 +187,18 @@ fn not_done(error: &RedisError) -> Fault {
     }
 }
 
+/// A server without an ACL file has its users in memory, or in a configuration that it does not write by itself: what is set there is gone
+/// after its next start, and whoever reads the secret is not let in. So nothing is set.
+fn without_acl_file(fault: Fault) -> Fault {
+    match fault {
+        Fault::Refused(said) if said.contains(NO_ACL_FILE) => Fault::refused(
+            "this Redis has no ACL file: what is set would be lost at its next start, so nothing was. Start it with `aclfile \
+             /path/users.acl` (its `user` lines go there), then resume",
+        ),
+        other => other,
+    }
+}
+
 /// It is so now, and may not be after a start of the server.
 fn not_saved(fault: Fault) -> Fault {
     Fault::unknown(format!("done, and not written down by the server: {fault}"))
@@ -200,6 +212,8 @@ fn words(error: &RedisError) -> String {
         .collect()
 }
 
+/// What every version of the server says to ACL SAVE then.
+const NO_ACL_FILE: &str = "not configured to use an ACL file";
 /// Ours: a server has no bound but memory.
 const NAME_BYTES_MAX: usize = 512;
 

@@ -28,5 +28,5 @@ pub use names::{DnsName, Name, Owner, Principal};
 pub use secret::Secret;
 pub use serial::{Instance, Serial, SerialText};
 pub use share::{Share, Shares, network};
-pub use text::{Malformed, hidden, shown};
+pub use text::{Malformed, hidden, shown, turns};
 pub use time::{Timestamp, Validity, World};

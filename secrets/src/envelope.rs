@@ -4,6 +4,8 @@
 //! (NIST SP 800-38D section 8 asks for nonces that differ under one key). What the version is, is authenticated with its bytes: moved
 //! under another name, version or owner, or into another register, it opens nowhere.
 
+use std::fmt::Write;
+
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::rand::SecureRandom;
 use zeroize::Zeroizing;
@@ -27,11 +29,11 @@ impl Context<'_> {
     /// One text for each context: the numbers have no other form, and the texts say how long they are.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let Context { origin, path, life, version, owner } = self;
-        let mut bytes = format!("chancery secret 1\n{life}\n{version}\n").into_bytes();
-        for text in [origin, path, owner] {
-            bytes.extend_from_slice(format!("{}:{text}\n", text.len()).as_bytes());
-        }
-        bytes
+        let [o, p, w] = [origin.len(), path.len(), owner.len()];
+        let mut text = String::with_capacity(CONTEXT_BYTES + o + p + w);
+        // A string takes whatever is written to it.
+        let _ = write!(text, "chancery secret 1\n{life}\n{version}\n{o}:{origin}\n{p}:{path}\n{w}:{owner}\n");
+        text.into_bytes()
     }
 }
 
@@ -101,6 +103,8 @@ fn nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; ring::aead::NONCE_LEN])
 }
 
+/// A context without its texts, with numbers of usual length.
+const CONTEXT_BYTES: usize = 64;
 /// How long the key of a version is.
 pub(crate) const DEK_BYTES: usize = 32;
 /// The longest value of a version, all its fields together.

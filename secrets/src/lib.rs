@@ -27,6 +27,7 @@ pub mod keyring;
 mod kinds;
 mod leasing;
 mod nouns;
+mod page;
 pub mod recovery;
 mod refreshing;
 pub mod rotation;
@@ -47,6 +48,7 @@ pub use leasing::{
     Leased, Leases, RoleWish, Stage as LeaseStage, Tenancy,
 };
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
+pub use page::{Page, of_one};
 pub use refreshing::{
     Asked, ClientLogin, Endpoint, Endpoints, Halt, Refresh, RefreshWish, Refreshes, Tokens, URL_BYTES_MAX, Way,
 };
@@ -55,8 +57,8 @@ pub use turning::{
     Rotations, Targets, Turn, Turning, TurningWish, WINDOWS_MAX, Warrants, is_reason,
 };
 pub use vault::{
-    CACHE_SECS_MAX, Change, Changed, Code, ENDS_MAX, Hand, Happened, KeptRead, LEFT_SHOWN_MAX, LastRead,
-    Lease as CacheLease, Left, Listed, LostRegister, Naming, Opened, PENDING_SECS, Put, RETENTION_DAYS_MAX,
+    Brought, CACHE_SECS_MAX, Change, Changed, Code, ENDS_MAX, Hand, Happened, KeptRead, KeyWaits, LEFT_SHOWN_MAX,
+    LastRead, Lease as CacheLease, Left, Listed, LostRegister, Naming, Opened, PENDING_SECS, Put, RETENTION_DAYS_MAX,
     RETENTION_DAYS_MIN, Recovery, Search, Secret, Standing, TAKEN_SHOWN_MAX, Tally, UNREAD_DAYS, Vault, Version,
     Walked, Wanted, Wrapping,
 };

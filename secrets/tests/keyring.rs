@@ -258,12 +258,12 @@ fn public_halves_are_shown_without_opening_and_verify_what_was_signed() {
         }
         ring.create("mac", KeyKind::HmacSha256, Mode::Plain).await;
         assert_eq!(ring.keys.look(&name("mac")).await.unwrap().unwrap().versions()[0].public, None);
-        let (page, next) = ring.keys.list(None, None, 2, |_, _| true).await.unwrap();
-        assert_eq!(page.iter().map(|key| key.name().as_str()).collect::<Vec<_>>(), ["ec", "ed"]);
-        let (rest, end) = ring.keys.list(Some(&owner("web")), next, 2, |_, _| true).await.unwrap();
-        assert_eq!((rest.len(), rest[0].name().as_str(), end), (1, "mac", None));
-        assert!(ring.keys.list(Some(&owner("db")), None, 9, |_, _| true).await.unwrap().0.is_empty());
-        assert!(ring.keys.list(None, None, 9, |_, name| name.as_str() != "mac").await.unwrap().0.len() == 2);
+        let page = ring.keys.list(None, None, 2, |_, _| true).await.unwrap();
+        assert_eq!(page.items.iter().map(|key| key.name().as_str()).collect::<Vec<_>>(), ["ec", "ed"]);
+        let rest = ring.keys.list(Some(&owner("web")), page.next, 2, |_, _| true).await.unwrap();
+        assert_eq!((rest.items.len(), rest.items[0].name().as_str(), rest.next), (1, "mac", None));
+        assert!(ring.keys.list(Some(&owner("db")), None, 9, |_, _| true).await.unwrap().items.is_empty());
+        assert!(ring.keys.list(None, None, 9, |_, name| name.as_str() != "mac").await.unwrap().items.len() == 2);
     });
 }
 

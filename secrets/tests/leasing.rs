@@ -66,8 +66,8 @@ impl Tenancy for Target {
 }
 
 async fn set_role(house: &House, leases: &Leases, on: &str, target: &Target) {
-    let place =
-        Place { product: Some(Product::PostgreSql), host: Some("127.0.0.1".to_owned()), port: None, database: None };
+    let host = Some("127.0.0.1".to_owned());
+    let place = Place { product: Some(Product::PostgreSql), host, ..Place::default() };
     let (admin, like) = (path(ADMIN), "readers".to_owned());
     let wish = RoleWish { place, admin, line: Line::Here, like, secs: 60, secs_max: 600 };
     leases.set_role(house.grant(Action::WriteSecret, on), &path(on), &owner("web"), wish, target).await.unwrap();
@@ -91,7 +91,7 @@ fn now(house: &House) -> u64 {
 }
 
 async fn standing(leases: &Leases) -> Vec<Lease> {
-    leases.list(None, 1_000).await.unwrap().0
+    leases.list(None, 1_000).await.unwrap().items
 }
 
 #[test]

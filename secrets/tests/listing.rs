@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use chancery_secrets::{Search, SecretError, SecretPath};
 use policy::Owner;
 use serde_json::{Value, json};
-use store::{Database, Record};
+use store::{Database, Record, StoreError};
 use support::*;
 
 /// More than are looked at for a page.
@@ -66,16 +66,17 @@ fn tag(name: &str, value: Option<&str>) -> Search {
 
 /// The first page, and whether there is another.
 async fn first(house: &House, search: Search) -> (Vec<String>, bool) {
-    let (page, next) = house.vault.list(&search, all).await.unwrap();
-    (page.iter().map(|secret| secret.path().to_string()).collect(), next.is_some())
+    let page = house.vault.list(&search, all).await.unwrap();
+    (page.items.iter().map(|secret| secret.path().to_string()).collect(), page.next.is_some())
 }
 
 /// All pages, and how many there were.
 async fn pages(house: &House, mut search: Search, may: impl Fn(&Owner, &SecretPath) -> bool) -> (Vec<String>, usize) {
     let (mut found, mut count) = (Vec::new(), 0);
     loop {
-        let (page, next) = house.vault.list(&search, &may).await.unwrap();
-        found.extend(page.iter().map(|secret| secret.path().to_string()));
+        let page = house.vault.list(&search, &may).await.unwrap();
+        let next = page.next;
+        found.extend(page.items.iter().map(|secret| secret.path().to_string()));
         count += 1;
         match next {
             Some(_) => search.after = next,
@@ -179,7 +180,11 @@ fn who_may_see_few_of_many_is_told_where_it_goes_on() {
         let thief = rusqlite::Connection::open(file).unwrap();
         thief.execute("UPDATE record SET body = body || ' ' WHERE owner = 'web'", []).unwrap();
         assert_eq!(pages(&house, text("what"), his).await.0, ["prod/z/shopPassword"]);
-        assert!(house.vault.list(&text("what"), all).await.is_err());
+        assert_eq!(house.ledger.integrity().alarms_total, 0);
+        // Who may know of all is told of those that were, and they take no other away.
+        let page = house.vault.list(&text("what"), all).await.unwrap();
+        assert!(page.items.is_empty() && page.altered > 0 && page.next.is_some(), "{page:?}");
+        assert_eq!(pages(&house, text("what"), all).await.0, ["prod/z/shopPassword"]);
     });
 }
 
@@ -195,13 +200,15 @@ fn a_page_reads_what_it_shows_and_one_more() {
             })
             .unwrap();
         thief.execute("UPDATE record SET body = body || ' ' WHERE id = ?1", [&sixth]).unwrap();
-        // Whoever reads it is told that it was altered.
+        // Whoever reads it raises an alarm.
         for (limit, reads) in [(4, false), (5, true)] {
             for search in
                 [Search::default(), Search { within: Some(path("dev")), ..Search::default() }, tag("team", None)]
             {
-                let page = house.vault.list(&Search { limit, owner: Some(owner("web")), ..search.clone() }, all).await;
-                assert_eq!(page.is_err(), reads, "{limit} {search:?}");
+                let before = house.ledger.integrity().alarms_total;
+                let search = Search { limit, owner: Some(owner("web")), ..search };
+                assert_eq!(house.vault.list(&search, all).await.unwrap().items.len(), limit, "{search:?}");
+                assert_eq!(house.ledger.integrity().alarms_total > before, reads, "{search:?}");
             }
         }
     });
@@ -222,8 +229,48 @@ fn a_word_that_somebody_put_beside_a_secret_shows_it_to_nobody() {
             .unwrap();
         assert_eq!(first(&house, text("forged")).await, (vec![], false));
         let his = |owner: &Owner, _: &SecretPath| owner.as_str() == "web";
-        assert!(house.vault.list(&text("needle"), his).await.unwrap().0.is_empty());
+        assert!(house.vault.list(&text("needle"), his).await.unwrap().items.is_empty());
         assert_eq!(first(&house, text("needle")).await.0, ["prod/z/shopPassword"]);
         assert_eq!(house.audited(&database).await.findings.len(), 6);
+    });
+}
+
+#[test]
+fn one_altered_secret_takes_no_list_away() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let records = ["t/one", "t/three", "t/two"].map(|on| record(on, "web", "of tests", json!({ "team": "web" })));
+        write(&house, records.to_vec()).await;
+        house.put("t/live", "x").await;
+        let Database::Sqlite(file) = &database else { unreachable!() };
+        let thief = rusqlite::Connection::open(file).unwrap();
+        thief.execute("UPDATE record SET owner = 'db' WHERE kind = 'secret' AND id = 't/three'", []).unwrap();
+        let searches = [
+            Search { limit: 10, ..Search::default() },
+            Search { within: Some(path("t")), limit: 10, ..Search::default() },
+            text("tests"),
+            tag("team", None),
+        ];
+        for search in searches {
+            let page = house.vault.list(&search, all).await.unwrap();
+            let paths: Vec<&str> = page.items.iter().map(|secret| secret.path().as_str()).collect();
+            assert!(paths.ends_with(&["t/one", "t/two"]) && page.altered == 1 && page.next.is_none(), "{page:?}");
+        }
+        // The altered one itself is what is looked below.
+        let itself = Search { within: Some(path("t/three")), limit: 10, ..Search::default() };
+        let page = house.vault.list(&itself, all).await.unwrap();
+        assert!(page.items.is_empty() && page.altered == 1, "{page:?}");
+        // By who read last, and by what happens: the others are told.
+        let ever = Some(policy::Timestamp::from_unix(i64::MAX / 4));
+        let unread = Search { within: Some(path("t")), unread_since: ever, limit: 10, ..Search::default() };
+        let page = house.vault.inventory(&unread, all).await.unwrap();
+        let paths: BTreeSet<&str> = page.items.iter().map(|(secret, _)| secret.path().as_str()).collect();
+        assert_eq!((paths, page.altered), (BTreeSet::from(["t/live", "t/one", "t/two"]), 1));
+        let (changes, _) = house.vault.changes(0, 100).await.unwrap();
+        let paths: BTreeSet<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+        assert_eq!(paths, BTreeSet::from(["t/live", "t/one", "t/two"]));
+        // What is read by its name is refused as ever.
+        assert!(matches!(house.vault.look(&path("t/three")).await, Err(SecretError::Store(StoreError::Altered(_)))));
+        assert!(house.ledger.integrity().alarms_total > 0);
     });
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use chancery_secrets::recovery::{Gathering, Plan, RecoveryKey, RecoveryPrivate, Split, WRAPPED_BYTES, Wrapped, wrap};
-use chancery_secrets::{Context, Dek, LostRegister, SecretError, Walked};
+use chancery_secrets::{Brought, Context, Dek, LostRegister, SecretError, Walked};
 use policy::Action;
 use ring::rand::SystemRandom;
 use store::testing::TestPostgres;
@@ -246,6 +246,45 @@ fn a_recovery_key_comes_by_who_manages_the_authority_in_its_order_and_of_this_re
         let keys = house.keys().await;
         let wrapped = keys["a@1.1"].wrapped().unwrap().to_vec();
         assert_eq!(Wrapped::from_bytes(wrapped).unwrap().generation(), 2, "the newest, though another was held");
+    });
+}
+
+#[test]
+fn a_key_that_follows_another_is_brought_by_two_where_two_administer() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let (first, _) = ceremony(Plan::first(ORIGIN, 2, 3).unwrap());
+        let (second, _) = ceremony(first.successor(2, 3).unwrap());
+        let (thiefs, _) = ceremony(first.successor(2, 2).unwrap());
+        let grant = |name: &str| {
+            let proof = policy::Proof::Token { id: "0123456789abcdef".to_owned() };
+            let actor = policy::Actor { proof, ..someone(name, &[policy::Role::Admin], &[]) };
+            let on = policy::Resource::plain(policy::ResourceKind::Authority);
+            house.policies.decide(&actor, Action::ManageAuthority, &on).unwrap()
+        };
+        let brings = async |name: &str, key: &RecoveryKey| house.vault.bring_recovery_key(&grant(name), key).await;
+        assert_eq!(brings("token:ann", &first).await.unwrap(), Brought::Taken, "the first one follows none");
+        assert_eq!(house.vault.recovery_key_waits().await.unwrap(), None);
+        // Alone nobody exchanges it, however often.
+        for _ in 0..2 {
+            assert_eq!(brings("token:thief", &thiefs).await.unwrap(), Brought::Waits);
+        }
+        let waits = house.vault.recovery_key_waits().await.unwrap().unwrap();
+        assert_eq!((waits.generation, waits.by.as_str()), (2, "token:thief"));
+        assert_eq!(house.vault.recovery_key().await.unwrap().unwrap().generation(), 1);
+        // Another key is another's, and waits in its place.
+        assert_eq!(brings("token:ann", &second).await.unwrap(), Brought::Waits);
+        assert_eq!(brings("token:ann", &second).await.unwrap(), Brought::Waits);
+        assert_eq!(brings("token:bob", &second).await.unwrap(), Brought::Taken);
+        assert_eq!(*house.vault.recovery_key().await.unwrap().unwrap(), second);
+        assert_eq!(house.vault.recovery_key_waits().await.unwrap(), None);
+        // What waits for longer than a day waits no more.
+        let (third, _) = ceremony(second.successor(2, 3).unwrap());
+        assert_eq!(brings("token:ann", &third).await.unwrap(), Brought::Waits);
+        house.world.advance(86_401);
+        assert_eq!(house.vault.recovery_key_waits().await.unwrap(), None);
+        assert_eq!(brings("token:bob", &third).await.unwrap(), Brought::Waits, "the day is over");
+        assert_eq!(brings("token:ann", &third).await.unwrap(), Brought::Taken);
     });
 }
 

@@ -42,11 +42,16 @@ fn wish(plan: Plan) -> TurningWish {
     let overlap_secs = if matches!(plan, Plan::Single { .. }) { 0 } else { OVERLAP };
     let bounds = Bounds { tries: 3, away: 3, pause_secs: 5, pause_secs_max: 60 };
     let settings = Settings { plan, overlap_secs, distance_secs: overlap_secs, bounds, schedule: Schedule::default() };
-    TurningWish { settings, place: Place::default(), admin: Some(path("infra/admin")), line: Line::Here }
+    let (place, admin) = (Place::default(), Some(path("infra/admin")));
+    TurningWish { settings, place, admin, line: Line::Here, is_unchecked: false }
 }
 
 /// A register with the application's secret and the administrator's, and the rotation over it.
 async fn house(database: &Database, target: &Target, plan: Plan, user: &str) -> (House, Rotations) {
+    house_with(database, target, wish(plan), user).await
+}
+
+async fn house_with(database: &Database, target: &Target, wish: TurningWish, user: &str) -> (House, Rotations) {
     let house = House::open(database).await;
     let kind = |kind| Naming { kind: Some(kind), ..Naming::default() };
     let port = target.port().to_string();
@@ -62,7 +67,7 @@ async fn house(database: &Database, target: &Target, plan: Plan, user: &str) -> 
     let fields = [("username", ADMIN), ("password", ADMIN_SECRET)];
     house.put_as("infra/admin", Put { naming: kind(Kind::DatabasePassword), ..put(&fields) }).await.unwrap();
     let rotations = Rotations::new(house.vault.clone(), 1);
-    rotations.set(house.grant(Action::WriteSecret, SECRET), &path(SECRET), wish(plan), &places()).await.unwrap();
+    rotations.set(house.grant(Action::WriteSecret, SECRET), &path(SECRET), wish, &places()).await.unwrap();
     (house, rotations)
 }
 
@@ -206,7 +211,8 @@ fn a_target_that_is_away_is_asked_again_with_pauses_and_then_nothing_has_changed
     on_sqlite(|database| {
         let target = &target;
         async move {
-            let (house, rotations) = house(&database, target, pair(), "app-a").await;
+            let unchecked = TurningWish { is_unchecked: true, ..wish(pair()) };
+            let (house, rotations) = house_with(&database, target, unchecked, "app-a").await;
             ask(&house, &rotations).await;
             let mut pauses = Vec::new();
             let last = loop {
@@ -267,7 +273,7 @@ fn what_a_rotation_exchanges_is_not_written_by_hand_until_it_ends() {
             run(&house, &rotations, &places()).await;
             rotations.end(grant(), &on).await.unwrap();
             assert_eq!(rotations.look(&on).await.unwrap(), None);
-            assert!(rotations.list(None, 10).await.unwrap().0.is_empty());
+            assert!(rotations.list(None, 10).await.unwrap().items.is_empty());
             let due = rotations.due_by(u64::MAX - 1, 10).await.unwrap();
             assert!(due.found.is_empty() && due.next.is_none(), "{due:?}");
             house.put_as(SECRET, put(&[("host", "elsewhere.example")])).await.unwrap();
@@ -369,6 +375,73 @@ fn what_cannot_be_exchanged_is_refused_when_it_is_set_up() {
             let set = rotations.set(house.grant(Action::WriteSecret, on), &path(on), wish, &places()).await;
             assert!(matches!(&set, Err(SecretError::Invalid { what: there, .. }) if *there == what), "{on}: {set:?}");
         }
-        rotations.set(house.grant(Action::WriteSecret, "good"), &path("good"), wish(pair()), &places()).await.unwrap();
+        let unchecked = TurningWish { is_unchecked: true, ..wish(pair()) };
+        rotations.set(house.grant(Action::WriteSecret, "good"), &path("good"), unchecked, &places()).await.unwrap();
+    });
+}
+
+/// A target that answers all logins in one way, and counts them.
+struct Says(Outcome, AtomicUsize);
+
+impl Targets for Says {
+    fn check(&self, at: &At, owner: &Owner, settings: &Settings) -> Result<(), String> {
+        places().check(at, owner, settings)
+    }
+
+    async fn act(&self, _: &Errand<'_>, step: &Step, admin: Option<&Login>, _: &Login) -> Outcome {
+        assert!(matches!(step, Step::Test { .. }) && admin.is_none(), "nothing changes there: {step:?}");
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.clone()
+    }
+}
+
+/// A rotation of a password that is not the one in use would go back to it where a step fails: so that is asked first.
+#[test]
+fn what_does_not_log_in_now_is_not_set_up_and_what_was_not_asked_is_said() {
+    let target = Target::start();
+    on_sqlite(|database| {
+        let target = &target;
+        async move {
+            target.reset();
+            let (house, rotations) = house(&database, target, pair(), "app-a").await;
+            let (grant, on) = (|| house.grant(Action::WriteSecret, SECRET), path(SECRET));
+            rotations.end(grant(), &on).await.unwrap();
+            // Somebody changed it at the target.
+            target.login("app-a", FIRST).await.unwrap();
+            house.put_as(SECRET, put(&[("password", "another")])).await.unwrap();
+            let refused = rotations.set(grant(), &on, wish(pair()), &places()).await;
+            assert!(
+                matches!(&refused, Err(SecretError::Invalid { what: "login", why })
+                    if why.contains("version 2 of prod/db does not log in as app-a at postgresql at 127.0.0.1:")
+                        && why.contains("secret put prod/db") && why.contains("Nothing was set up")),
+                "{refused:?}"
+            );
+            let dry = rotations.set_dry(grant(), &on, wish(pair()), &places()).await;
+            assert!(matches!(dry, Err(SecretError::Invalid { what: "login", .. })), "{dry:?}");
+            for silent in [Outcome::Away("no answer".to_owned()), Outcome::Unknown("no answer".to_owned())] {
+                let away = rotations.set(grant(), &on, wish(pair()), &Says(silent, AtomicUsize::new(0))).await;
+                assert!(
+                    matches!(&away, Err(SecretError::Away(why)) if why.contains("--unchecked") && why.contains("no answer")),
+                    "{away:?}"
+                );
+            }
+            assert_eq!(rotations.look(&on).await.unwrap(), None);
+            // Right again, a dry run says so and writes nothing.
+            house.put_as(SECRET, put(&[("password", FIRST)])).await.unwrap();
+            let (dry, is_tried) = rotations.set_dry(grant(), &on, wish(pair()), &places()).await.unwrap();
+            assert_eq!((dry.rotation().current().version, is_tried), (3, true));
+            assert_eq!(rotations.look(&on).await.unwrap(), None);
+            rotations.set(grant(), &on, wish(pair()), &places()).await.unwrap();
+            // Other settings of the same place ask nobody.
+            let says = Says(Outcome::Refused("no".to_owned()), AtomicUsize::new(0));
+            let mut monthly = wish(pair());
+            monthly.settings.schedule.period_secs = Some(30 * 86_400);
+            rotations.set(grant(), &on, monthly, &says).await.unwrap();
+            assert_eq!(says.1.load(Ordering::SeqCst), 0);
+            let elsewhere = Place { database: Some("template1".to_owned()), ..Place::default() };
+            let moved = rotations.set(grant(), &on, TurningWish { place: elsewhere, ..wish(pair()) }, &says).await;
+            assert!(matches!(moved, Err(SecretError::Invalid { what: "login", .. })), "{moved:?}");
+            assert_eq!(says.1.load(Ordering::SeqCst), 1);
+        }
     });
 }

@@ -303,8 +303,9 @@ fn a_list_has_what_is_below_a_path_and_what_its_reader_may_know_of() {
             async move {
                 let (mut names, mut search) = (Vec::new(), search);
                 loop {
-                    let (page, next) = house.vault.list(&search, |_, path| path.as_str() != "prod/b/c").await.unwrap();
-                    names.extend(page.iter().map(|secret| secret.path().to_string()));
+                    let page = house.vault.list(&search, |_, path| path.as_str() != "prod/b/c").await.unwrap();
+                    let next = page.next;
+                    names.extend(page.items.iter().map(|secret| secret.path().to_string()));
                     match next {
                         Some(_) => search.after = next,
                         None => return names,

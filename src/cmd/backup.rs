@@ -138,7 +138,8 @@ async fn read_back(made: &Made, identities: Identities, access: Access) -> Resul
     let (place, wanted) = (made.place.clone(), made.backed_up.sha256.clone());
     let work = move || {
         let bar = Bar::new();
-        let mut stream = backup::read(&Source::parse(&place, &access)?, &identities)?;
+        let (source, _) = Source::parse(&place, &access, World::real().now())?;
+        let mut stream = backup::read(&source, &identities)?;
         let found = store::look_through(&mut stream, &mut |progress| bar.is_at(progress))?;
         bar.ends();
         Ok::<_, BackupError>(found.backed_up.sha256 == wanted)
@@ -193,8 +194,7 @@ async fn target(to: String, access: Access) -> Result<Target, Failure> {
 /// Reads an identity file; refuses one that others can read.
 pub fn identities(path: &Path) -> Result<Identities, Failure> {
     let bytes = files::secret(path, IDENTITY_BYTES_MAX)?;
-    let text = std::str::from_utf8(&bytes).or_fail(format!("{} is not text", files::shown(path)))?;
-    Identities::parse(text).or_fail(format!("{} is no identity file", files::shown(path)))
+    Identities::of(&bytes).or_fail(format!("{} is no identity file", files::shown(path)))
 }
 
 /// Why there is no backup, and what to do.
@@ -205,6 +205,10 @@ fn unmade(error: &BackupError) -> Failure {
             failure(Exit::Failed).help("name another file, or a folder, where each has a name of its own by its second: then in a second")
         }
         BackupError::Recipients(_) | BackupError::Identity(_) => failure(Exit::Usage),
+        BackupError::Full { .. } => failure(Exit::Unavailable).help(
+            "make room there, keep fewer ([backup] keep), or name another place (--to): a backup has about as many bytes as the one before. \
+             What was written of it is taken back, and nothing was left under the name of a backup",
+        ),
         BackupError::Place { .. } => {
             failure(Exit::Unavailable).help(
                 "look whether that place is there, may be written and has room (of a bucket: its credentials); nothing was left under the name of a \

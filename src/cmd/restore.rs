@@ -1,11 +1,13 @@
 //! `chancery restore`: a backup into an empty database, whole or not at all; its files into a folder; or a drill that proves it readable.
 
 mod drill;
+mod proved;
 
 use std::path::{Path, PathBuf};
 
-use backup::{BackupError, Identities, Source};
+use backup::{Access, BackupError, Identities, Source};
 use clap::Parser;
+use policy::World;
 use serde_json::json;
 use store::{BackedUp, Companion, Database, Kept, Pins, Place, Report, StoreError};
 
@@ -31,6 +33,9 @@ pub struct Args {
     /// Write only the files that lie beside the register (configuration, policies, profiles) into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "drill")]
     files: Option<PathBuf>,
+    /// Write them although the register in the backup does not say that they were in force
+    #[arg(long, requires = "files")]
+    unproved_files: bool,
     /// Restore into a scratch place, verify it there, open it with the token where that answers, and take it away again
     #[arg(long)]
     drill: bool,
@@ -57,7 +62,8 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let identities = identities(&args.identity)?;
     if let Some(dir) = args.files {
         let config = optional(global)?;
-        return beside(args.backup, identities, &dir, config.as_ref(), global.json).await;
+        let way = (args.unproved_files, global.json);
+        return beside(args.backup, identities, &dir, config.as_ref(), way).await;
     }
     if args.drill {
         let config = optional(global)?;
@@ -82,7 +88,7 @@ async fn restore(
 ) -> Result<(), Failure> {
     let known = Kept::in_folder(&config.log_state).or_fail("what this node kept cannot be read")?;
     let place = Place { origin: Some(config.log_origin.clone()), known: known.clone() };
-    let back = put(from, identities, database.clone(), place, Some(config)).await?;
+    let back = put((from, json), identities, database.clone(), place, Some(config)).await?;
     let report = verified(database.clone(), &back, Some(config)).await?;
     let newest = known.iter().filter(|kept| kept.size > back.manifest.size).max_by_key(|kept| kept.size);
     let older = newest.map(|kept| kept.size.saturating_sub(back.manifest.size));
@@ -119,7 +125,7 @@ async fn restore(
 
 /// Puts a backup into a database.
 async fn put(
-    from: String,
+    (from, json): (String, bool),
     identities: Identities,
     database: Database,
     place: Place,
@@ -127,13 +133,25 @@ async fn put(
 ) -> Result<BackedUp, Failure> {
     let access = access(config);
     let work = move || {
-        let mut stream = backup::read(&Source::parse(&from, &access)?, &identities)?;
+        let mut stream = backup::read(&source(&from, &access, json)?, &identities)?;
         let bar = Bar::new();
         let back = store::restore(&database, &mut stream, &place, &mut |progress| bar.is_at(progress))?;
         bar.ends();
         Ok::<_, BackupError>(back)
     };
     tokio::task::spawn_blocking(work).await.or_fail("the restore broke off")?.map_err(|error| unread(&error))
+}
+
+/// Where a backup comes from; of a folder the newest that is not of later than now, and what is, is said.
+fn source(from: &str, access: &Access, json: bool) -> Result<Source, BackupError> {
+    let (source, ahead) = Source::parse(from, access, World::real().now())?;
+    for name in &ahead {
+        output::notice(&format!("{name} is named as of later than now, and was not taken"), json);
+    }
+    if from.ends_with('/') || Path::new(from).is_dir() {
+        output::notice(&format!("the newest there is {source}"), json);
+    }
+    Ok(source)
 }
 
 /// Verifies what was restored, against the signed head that came with it and the key that is known from elsewhere.
@@ -163,12 +181,12 @@ async fn beside(
     identities: Identities,
     dir: &Path,
     config: Option<&Config>,
-    json: bool,
+    (may_differ, json): (bool, bool),
 ) -> Result<(), Failure> {
     files::empty_folder(dir)?;
     let access = access(config);
     let work = move || {
-        let mut stream = backup::read(&Source::parse(&from, &access)?, &identities)?;
+        let mut stream = backup::read(&source(&from, &access, json)?, &identities)?;
         let bar = Bar::new();
         let found = store::look_through(&mut stream, &mut |progress| bar.is_at(progress))?;
         bar.ends();
@@ -176,6 +194,20 @@ async fn beside(
     };
     let found =
         tokio::task::spawn_blocking(work).await.or_fail("the restore broke off")?.map_err(|error| unread(&error))?;
+    let unproved = proved::unproved(&found, dir);
+    if !unproved.is_empty() && !may_differ {
+        let says = "the files in this backup are not those that its register says were in force: nothing was written";
+        let refused = unproved
+            .iter()
+            .fold(Failure::new(Exit::Refused, says), |failure, why| failure.since(output::printable(why)));
+        return Err(refused.help(
+            "somebody else may have made this backup, or files were changed since the service read them last: take another backup; or look \
+             at each with --unproved-files in a folder of its own, before a service reads them",
+        ));
+    }
+    for why in &unproved {
+        output::notice(&format!("not proved: {why}"), json);
+    }
     for Companion { name, bytes } in &found.companions {
         let path = dir.join(name);
         if let Some(folder) = path.parent() {
@@ -185,7 +217,9 @@ async fn beside(
     }
     let names: Vec<&str> = found.companions.iter().map(|companion| companion.name.as_str()).collect();
     match json {
-        true => output::json(&json!({"dir": dir, "files": names, "backup": shown(&found.backed_up)})),
+        true => {
+            output::json(&json!({"dir": dir, "files": names, "unproved": unproved, "backup": shown(&found.backed_up)}))
+        }
         false => {
             names.iter().for_each(|name| output::line(files::shown(&dir.join(name))));
             output::line(
@@ -245,7 +279,7 @@ fn unread(error: &BackupError) -> Failure {
         ),
         BackupError::Register(StoreError::Corrupt(_)) => failure(Exit::Failed).help("take another backup"),
         BackupError::Register(_) => failure(Exit::Unavailable).help("look whether the database answers; nothing is in it now"),
-        BackupError::Place { .. } => {
+        BackupError::Place { .. } | BackupError::Full { .. } => {
             failure(Exit::Failed).help("look whether it is there and may be read (of a bucket: its credentials)")
         }
         BackupError::Exists(_) => failure(Exit::Failed),

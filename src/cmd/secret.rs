@@ -338,9 +338,22 @@ fn facts(secret: &Value) -> Vec<(&'static str, String)> {
         ("in caches", cached.map_or_else(String::new, |secs| format!("{secs} s at most"))),
         ("deleted", field(secret, "deleted")),
         ("destroyed after", field(secret, "destroyed_after")),
+        ("refreshed", refreshed(secret)),
+        ("its entries", format!("chancery audit list --of {}", field(secret, "path"))),
     ];
     facts.extend(more.into_iter().filter(|(_, says)| !says.is_empty()));
     facts
+}
+
+/// When a token was got anew, and when next.
+fn refreshed(secret: &Value) -> String {
+    let Some(refresh) = secret.get("refresh").filter(|there| there.is_object()) else { return String::new() };
+    let (last, next, halted) = (field(refresh, "last"), field(refresh, "next"), field(refresh, "halted"));
+    let last = if last.is_empty() { "not yet".to_owned() } else { last };
+    match halted.is_empty() {
+        true => format!("{last}; next {next}"),
+        false => format!("{last}; halted, {halted}: chancery secret refresh {}", field(secret, "path")),
+    }
 }
 
 fn versions_of(secret: &Value) -> &[Value] {

@@ -5,6 +5,7 @@
 
 mod backup;
 mod error;
+mod in_force;
 mod limits;
 mod login;
 mod rotation;
@@ -12,11 +13,12 @@ mod tables;
 mod token;
 mod urls;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hsm::TokenConfig;
 use lifecycle::Peer;
-use policy::{Demand, Instance, Owner, OwnerRules};
+use policy::{Demand, Instance, OwnerRules};
 use store::{Database, LogConfig};
 
 use crate::failure::{Failure, OrFail};
@@ -26,11 +28,12 @@ use crate::written::written;
 
 pub use self::backup::{Backup, recipients};
 pub use error::ConfigError;
+pub use in_force::InForce;
 pub use rotation::Rotation;
 pub use tables::Server;
 pub use token::Token;
 
-use tables::{Raw, RawOwner};
+use tables::Raw;
 use token::check_token;
 use urls::{absolute_database, check_url, with_password_file};
 
@@ -97,23 +100,9 @@ impl Config {
         ::backup::Beside { config: self.file.clone(), policies: self.policies.clone(), profiles: self.profiles.clone() }
     }
 
-    /// The limits as text, for whoever reads the log.
-    pub fn limits_text(&self) -> String {
-        let api::Limits { connections, connections_per_address, requests, requests_per_address, .. } = &self.limits;
-        let mut text = format!(
-            "connections = {connections}\nconnections_per_address = {connections_per_address}\nrequests = {requests}\n\
-             requests_per_address = {requests_per_address}\n"
-        );
-        if let Some(acme) = &self.acme {
-            // A struct of numbers is TOML.
-            text.push_str(&format!("[acme]\n{}", toml::to_string(&acme.limits.now()).unwrap_or_default()));
-        }
-        text
-    }
-
-    /// What is demanded of administrators, as text, for whoever reads the log.
-    pub fn login_text(&self) -> String {
-        login::text(self.demand)
+    /// The settings of the service that the log is told, by their names, as text.
+    pub fn settings(&self) -> BTreeMap<&'static str, String> {
+        in_force::settings(&self.limits, self.acme.as_ref(), &self.log_level, self.demand)
     }
 
     /// What a running server keeps until its next start, as far as another configuration says it otherwise.
@@ -231,15 +220,7 @@ impl Config {
             .map_err(|e| refuse(&format!("acme.{}", e.key), e.why, ""))?;
         let backup = raw.backup.map(|raw| raw.check(&dir)).transpose();
         let backup = backup.map_err(|(key, why, write)| refuse(&format!("backup.{key}"), why, write))?;
-        let owners = raw
-            .owners
-            .into_iter()
-            .map(|o| {
-                let name = Owner::parse(&o.name).map_err(|e| refuse("owner.name", e.to_string(), "name = \"web\""))?;
-                let RawOwner { name: _, dns, ip, principals, email, uri, upn } = o;
-                Ok(OwnerRules { name, dns, ip, principals, email, uri, upn })
-            })
-            .collect::<Result<Vec<_>, ConfigError>>()?;
+        let owners = in_force::owners(raw.owners, file)?;
         Ok(Self {
             file: file.to_owned(),
             server: raw.server,

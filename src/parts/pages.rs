@@ -20,6 +20,8 @@ pub struct Pages<'a> {
     cursor: Cursor,
     /// What the server said of a register that is held.
     held: Option<String>,
+    /// So many rows were left out that are not what the log says.
+    altered: u64,
 }
 
 enum Cursor {
@@ -38,7 +40,7 @@ pub struct Page {
 impl<'a> Pages<'a> {
     /// At most `limit` items.
     pub fn new(client: &'a Client, path: &'a str, query: &'a [(&'a str, String)], limit: usize) -> Self {
-        Self { client, path, query, left: limit, cursor: Cursor::Begins, held: None }
+        Self { client, path, query, left: limit, cursor: Cursor::Begins, held: None, altered: 0 }
     }
 
     /// The next page; none where all were given, or nobody reads them any more.
@@ -66,6 +68,7 @@ impl<'a> Pages<'a> {
         };
         let (items, words) = (list("items"), list("words"));
         self.held = page.get("held").and_then(Value::as_str).map(str::to_owned).or(self.held.take());
+        self.altered = self.altered.saturating_add(page.get("altered").and_then(Value::as_u64).unwrap_or(0));
         self.cursor = match page.get("next") {
             None | Some(Value::Null) => Cursor::Over,
             Some(next) => Cursor::GoesOn(next.as_str().map_or_else(|| next.to_string(), str::to_owned)),
@@ -87,8 +90,13 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// Says beside them that the register is held, where it is.
+    /// Says beside them that the register is held, where it is, and how many were left out since somebody altered them.
     pub fn end(self, as_json: bool) {
+        if self.altered > 0 {
+            let what =
+                format!("{} not shown, altered in the register: `chancery audit verify` names them", self.altered);
+            output::notice(&what, as_json);
+        }
         if let Some(held) = self.held {
             output::notice(&held, as_json);
         }

@@ -30,7 +30,7 @@ mod truth;
 mod verify;
 mod writer;
 
-pub use attest::{Attested, EachRecord};
+pub use attest::{Attested, EachRecord, ListedRecord, RecordsOf};
 pub use backup::{
     About, BackedUp, COMPANION_BYTES_MAX, COMPANIONS_MAX, Companion, Contents, LINE_BYTES_MAX, Manifest, Place,
     back_up, look_through, restore,
@@ -59,6 +59,7 @@ pub use nouns::held::{Held, Witness};
 pub use nouns::keyword::{
     KEYWORD_CHARS_MAX, KEYWORDS_MAX, Keyword, KeywordFilter, KeywordPage, KeywordRange, Keywords,
 };
+pub use nouns::place::RecordPlace;
 pub use nouns::record::{Record, RecordChange, RecordChanges, RecordFilter, SETTING, StoredRecord};
 pub use nouns::renewer::{Class, Renewer};
 pub use nouns::sealed::{Rewrapped, SEAL_END, SEALED, SEALED_BYTES_MAX, Seals};

@@ -181,6 +181,31 @@ fn the_files_beside_the_register_come_out_as_they_went_in() {
 }
 
 #[test]
+fn what_was_in_force_is_told_as_the_leaves_have_it() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let setting = |part: &str, hash: &str, expect| {
+            let body = serde_json::json!({ "part": part, "hash": hash });
+            store::Record { kind: store::SETTING, id: format!("{part}@1"), body, ..record("x", expect) }
+        };
+        let first = vec![setting("policies", "aa", Some(0)), setting("owners", "bb", Some(0))];
+        let versions = house.ledger.record(first).await.unwrap();
+        house.ledger.record(vec![setting("policies", "cc", Some(versions[0]))]).await.unwrap();
+        house.checkpoint().await;
+        let _closed = house.closed().await;
+        let told = |database: &Database| {
+            let (stream, _) = copied(database);
+            let found = look_through(&mut Cursor::new(stream), &mut |_| ()).unwrap();
+            ["policies@1", "owners@1"].map(|id| found.settings[id]["hash"].as_str().map(str::to_owned))
+        };
+        assert_eq!(told(&database), [Some("cc".to_owned()), Some("bb".to_owned())]);
+        // What somebody wrote beside the leaves says nothing.
+        write_beside(&database, "UPDATE record SET body = replace(body, 'bb', 'dd') WHERE id = 'owners@1'");
+        assert_eq!(told(&database), [Some("cc".to_owned()), None]);
+    });
+}
+
+#[test]
 fn a_register_whose_leaves_are_not_its_heads_is_not_backed_up() {
     let dir = tempfile::tempdir().unwrap();
     for sql in [

@@ -107,7 +107,8 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
     {
         let (owner, lookup) = (owner.map(str::to_owned), lookup.map(str::to_owned));
         let filter = RecordFilter { owner, lookup, limit: 10, ..RecordFilter::default() };
-        ledger.record_list("thing", filter).await.unwrap();
+        ledger.record_list("thing", filter.clone()).await.unwrap();
+        ledger.record_page("thing", filter).await.unwrap();
     }
     for owner in [None, Some("web".to_owned())] {
         let between = Some(("lookup-".to_owned(), "lookup-b".to_owned()));

@@ -348,6 +348,49 @@ fn a_record_on_a_list_under_another_key_is_refused() {
     }
 }
 
+#[test]
+fn one_altered_record_keeps_no_other_back() {
+    for (name, sql) in RECORD_ATTACKS {
+        on_both(|database| async move {
+            let house = House::open(&database).await;
+            two_versions(&house).await;
+            write_beside(&database, sql);
+            // What is on no list is not noticed by it; whoever names it is told.
+            let page = house.ledger.record_page("thing", RecordFilter::default()).await.unwrap();
+            let is_listed = !matches!(name, "taken off the list" | "deleted");
+            let ids: Vec<&str> = page.iter().map(|listed| listed.id.as_str()).collect();
+            assert_eq!(ids, if is_listed { vec!["a", "b"] } else { vec!["b"] }, "{name}");
+            for listed in page {
+                match listed.id.as_str() {
+                    "b" => assert_eq!(listed.record.unwrap().id, "b", "{name}"),
+                    _ => assert!(matches!(listed.record, Err(StoreError::Altered(_))), "{name}: {listed:?}"),
+                }
+            }
+            let mut named = house.ledger.records_of("thing", vec!["a".into(), "b".into()]).await.unwrap();
+            assert!(named.remove("b").unwrap().is_ok(), "{name}");
+            assert!(matches!(named.remove("a"), Some(Err(StoreError::Altered(_)))), "{name}");
+            assert!(house.ledger.integrity().alarms_total > 0, "{name}");
+        });
+    }
+}
+
+#[test]
+fn one_altered_version_keeps_no_other_change_back() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        two_versions(&house).await;
+        let before = house.ledger.record_changes("thing", 0, 10).await.unwrap();
+        // The first version of `a`, which the second one replaced.
+        let first = before.items[0].now.version - 1;
+        write_beside(&database, &format!("UPDATE record SET body = '{{}}' WHERE leaf = {first}"));
+        let after = house.ledger.record_changes("thing", 0, 10).await.unwrap();
+        let told: Vec<&str> = after.items.iter().map(|change| change.now.id.as_str()).collect();
+        assert_eq!((told, after.through), (vec!["b", "a"], before.through));
+        assert_eq!(after.items[1].before, None, "what was altered is believed of nothing");
+        alarmed(&house, &format!("leaf={first}"));
+    });
+}
+
 /// The successor taken out of every row, and what it renewed put back onto the list of what is due.
 #[test]
 fn what_was_renewed_stays_renewed_whatever_the_rows_say_running_and_restarted() {

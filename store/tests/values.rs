@@ -4,8 +4,8 @@
 mod support;
 
 use store::{
-    ACCESSED_MAX, AccessEntry, Accessed, BESIDE_BYTES_MAX, GrantStamp, Judged, NewValue, Recorded, SEALED, SealedValue,
-    Showing, StoreError,
+    ACCESSED_MAX, AccessEntry, Accessed, BESIDE_BYTES_MAX, GrantStamp, Judged, NewValue, RecordPlace, Recorded, SEALED,
+    SealedValue, Showing, StoreError,
 };
 use support::*;
 
@@ -82,7 +82,7 @@ fn an_access_is_refused_where_it_was_judged_by_what_is_so_no_more() {
         let there = record("a@1", None);
         let version = house.ledger.record_version(there.kind, &there.id);
         let by = |version| AccessEntry {
-            judged: vec![Judged { kind: there.kind, id: there.id.clone(), version }],
+            judged: vec![Judged { place: RecordPlace::of(there.kind, &there.id), version }],
             ..access(opened.clone())
         };
         house.ledger.access(by(version)).await.unwrap();

@@ -120,6 +120,34 @@ fn a_backup_is_one_file_for_its_recipients_alone_and_a_drill_proves_it() {
 }
 
 #[test]
+fn a_full_place_is_said_to_be_full_and_a_name_of_the_future_is_not_taken() {
+    let (house, _, identity) = backed_up();
+    let public = succeed(command("age-keygen", &["-y", text(&identity)]));
+    // Its very first byte finds no room.
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a full device");
+    let mut backup = house.command(&["backup", "--to", "-", "--recipient", public.trim()]);
+    let output = backup.stdin(Stdio::null()).stdout(full).output().expect("the binary runs");
+    let says = said(&output);
+    assert_eq!(output.status.code(), Some(4), "{says}");
+    assert!(says.contains("standard output has no room for it") && says.contains("taken back"), "{says}");
+    assert!(!says.contains("IoError") && !says.contains("header"), "{says}");
+    // Of a folder the newest is taken that is not of later than now.
+    let kept = folder(&house, "kept");
+    house.json(&["backup", "--to", text(&kept), "--recipient", public.trim()]);
+    let there = names(&kept).pop().expect("a backup");
+    let (log, _) = there.rsplit_once('-').expect("a name of ours");
+    let future = format!("{log}-20990101T000000Z.age");
+    std::fs::copy(kept.join(&there), kept.join(&future)).expect("somebody puts it there");
+    let drill = house.output(&["restore", "--drill", text(&kept), "--identity", text(&identity)]);
+    let says = said(&drill);
+    assert!(drill.status.success(), "{says}");
+    assert!(says.contains(&format!("{future} is named as of later than now")) && says.contains(&there), "{says}");
+    std::fs::remove_file(kept.join(&there)).expect("it goes");
+    let refused = fail(house.command(&["restore", "--drill", text(&kept), "--identity", text(&identity)]));
+    assert!(refused.contains(&future) && refused.contains("clock") && refused.contains("name the file"), "{refused}");
+}
+
+#[test]
 fn a_backup_that_was_cut_or_altered_anywhere_is_refused_and_leaves_nothing() {
     let (house, file, identity) = backed_up();
     let (whole, spoilt, target) = (std::fs::read(&file).expect("the file"), house.path("spoilt"), house.path("new.db"));
@@ -233,6 +261,46 @@ fn the_files_that_a_restore_needs_come_out_of_it() {
         assert!(there == here, "{name}");
     }
     assert!(!dir.join("admin.token").exists() && !dir.join("pin").exists());
+}
+
+/// The stream with other bytes in one of its files, as somebody makes it who may read it and knows the recipient.
+fn with_other_file(stream: &[u8], name: &str, base64: &str) -> String {
+    let sha256 = |text: &str| hex::encode(ring::digest::digest(&ring::digest::SHA256, text.as_bytes()));
+    let text = String::from_utf8(stream.to_vec()).expect("text");
+    let begins = format!("{{\"file\":\"{name}\",");
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let last = lines.pop().expect("a trailer");
+    let before = format!("{}\n", lines.join("\n"));
+    let file = lines.iter_mut().find(|line| line.starts_with(&begins)).expect("the file");
+    *file = format!("{begins}\"bytes\":\"{base64}\"}}");
+    let after = format!("{}\n", lines.join("\n"));
+    format!("{after}{}\n", last.replace(&sha256(&before), &sha256(&after)))
+}
+
+#[test]
+fn files_that_were_not_in_force_are_not_written() {
+    let (house, file, identity) = backed_up();
+    let stream = decrypted(&file, &identity);
+    let everybody = "cGVybWl0IChwcmluY2lwYWwsIGFjdGlvbiwgcmVzb3VyY2UpOwo=";
+    let forged = with_other_file(&stream, "policies/auditor.cedar", everybody);
+    std::fs::write(house.path("forged"), forged).expect("the stream");
+    let public = succeed(command("age-keygen", &["-y", text(&identity)]));
+    let spoilt = house.path("forged.age");
+    succeed(command("age", &["-r", public.trim(), "-o", text(&spoilt), text(&house.path("forged"))]));
+    let files = |dir: &Path, more: &[&str]| {
+        let from = ["restore", text(&spoilt), "--identity", text(&identity), "--files", text(dir)];
+        house.output(&[&from[..], more].concat())
+    };
+    let dir = house.path("again");
+    let refused = files(&dir, &[]);
+    assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+    assert!(said(&refused).contains("policies: it is another than was in force"), "{}", said(&refused));
+    assert_eq!(names(&dir), Vec::<String>::new());
+    // Whoever wants to look at it all the same says so.
+    let looked = files(&dir, &["--unproved-files"]);
+    assert!(looked.status.success() && said(&looked).contains("not proved: policies"), "{}", said(&looked));
+    let there = std::fs::read_to_string(dir.join("policies/auditor.cedar")).expect("the forged policy");
+    assert_eq!(there, "permit (principal, action, resource);\n");
 }
 
 #[test]

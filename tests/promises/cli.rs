@@ -22,6 +22,16 @@ fn a_remembered_token_is_sent_to_its_own_server_only() {
     house.run(&["certs", "list", "--url", &same]);
 }
 
+/// What the environment sets is not what is missing.
+#[test]
+fn a_usage_names_what_the_command_needs_and_no_configuration() {
+    let mut get = command(env!("CARGO_BIN_EXE_chancery"), &["secret", "get"]);
+    get.env("CHANCERY_CONFIG", "/nowhere/chancery.toml").env("CHANCERY_CACERT", "/nowhere/roots.pem");
+    let said = fail(get);
+    assert!(said.contains("Usage: chancery secret get") && said.contains("<PATH>"), "{said}");
+    assert!(!said.contains("--config") && !said.contains("--cacert"), "{said}");
+}
+
 #[test]
 fn a_token_is_made_only_where_it_can_be_kept() {
     let house = House::started();

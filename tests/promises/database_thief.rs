@@ -3,6 +3,7 @@
 
 mod found;
 mod keysets;
+mod lists;
 mod rows;
 
 use std::path::{Path, PathBuf};

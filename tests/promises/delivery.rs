@@ -86,6 +86,29 @@ impl Running {
     fn signal(&self, name: &str) {
         assert!(status(Command::new("kill").arg(format!("-{name}")).arg(self.0.id().to_string())), "kill -{name}");
     }
+
+    /// Ends it by a signal that it cannot pass on: whatever it started is gone soon after.
+    fn ended_with_all_below(mut self, name: &str) {
+        let all = below(self.0.id());
+        assert!(all.iter().any(|pid| lives(*pid)), "something runs below it: {all:?}");
+        self.signal(name);
+        self.0.wait().expect("an end");
+        let has_left = || all.iter().copied().filter(|pid| lives(*pid)).collect::<Vec<_>>();
+        assert!(until(PATIENCE, || has_left().is_empty()), "{:?} of {all:?} are left behind by {name}", has_left());
+    }
+}
+
+/// Whatever was started below a process, by whom and however deep.
+fn below(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+    children.flat_map(|child| std::iter::once(child).chain(below(child))).collect()
+}
+
+/// Whether a process is there and no zombie.
+fn lives(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("State:") && !line.contains('Z') && !line.contains('X'))
 }
 
 impl Drop for Running {
@@ -143,9 +166,8 @@ fn while_it_runs_the_value_is_in_its_place_alone_and_after_it_nowhere() {
     assert_eq!(mode(&format!("{folder}/password")), 0o400);
 
     let parent = running.0.id();
-    let below = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
-    let all: Vec<u32> = below.split_whitespace().filter_map(|pid| pid.parse().ok()).chain([parent]).collect();
-    assert!(all.len() >= 2, "the parent has a child: {below:?}");
+    let all: Vec<u32> = below(parent).into_iter().chain([parent]).collect();
+    assert!(all.len() >= 3, "the parent has an usher, and the program is his: {all:?}");
     for pid in all {
         assert!(!shows(pid, "environ") && !shows(pid, "cmdline"), "process {pid}");
     }
@@ -220,12 +242,12 @@ fn a_new_version_restarts_the_program_or_is_brought_to_it_and_looks_leave_nothin
     let places = ["--file", "SECRET=chy://prod/db#password", "--file", "PINNED=chy://prod/db#user@1"];
     let mut run = app(&house, &["run", "--poll", "1", "--on-change", "restart", "--grace", "1"]);
     run.args(places).args(["--", "sh", "-c", script]);
-    let _restarting = Running::start(run, &restarted);
+    let restarting = Running::start(run, &restarted);
     let script = "show() { echo has $(tail -c 1 $CREDENTIALS_DIRECTORY/password); }; trap show HUP; show; \
                   while :; do sleep 0.05; done";
     let mut run = app(&house, &["run", "--poll", "1", "--on-change", "signal:HUP"]);
     run.args(["--credential", "password=chy://prod/db#password", "--", "sh", "-c", script]);
-    let _signalled = Running::start(run, &told);
+    let signalled = Running::start(run, &told);
     let has = |file: &std::path::Path, lines: &str| {
         let came = until(PATIENCE, || fs::read_to_string(file).is_ok_and(|text| text == lines));
         assert!(came, "{lines:?} is not {:?}", fs::read_to_string(file));
@@ -246,6 +268,24 @@ fn a_new_version_restarts_the_program_or_is_brought_to_it_and_looks_leave_nothin
         before + 2,
         "one entry for each program that was brought the new value, none for looks"
     );
+    // The one that was restarted is bound as the first was.
+    restarting.ended_with_all_below("KILL");
+    signalled.ended_with_all_below("KILL");
+}
+
+#[test]
+fn whatever_ends_a_run_without_being_passed_on_ends_its_program_too() {
+    let house = house();
+    // Of a real-time signal no safe code can send another one.
+    for (mask, name) in [(None, "KILL"), (Some("--no-mask"), "KILL"), (None, "40")] {
+        let out = house.path("out");
+        let mut run = app(&house, &["run", "--credential", "password=chy://prod/db#password"]);
+        run.args(mask).args(["--", "sh", "-c", "echo ready; exec sleep 1000"]);
+        let running = Running::start(run, &out);
+        let is_ready = || fs::read_to_string(&out).is_ok_and(|text| text == "ready\n");
+        assert!(until(PATIENCE, is_ready), "{mask:?} {name}");
+        running.ended_with_all_below(name);
+    }
 }
 
 #[test]

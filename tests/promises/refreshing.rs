@@ -213,7 +213,17 @@ fn a_token_is_refreshed_again_and_again_and_each_refresh_token_is_shown_once() {
     house.run(&["secret", "refresh", "prod/api", "--now"]);
     assert!(until(PATIENCE, || idp.state().issued == before + 1));
     assert!(until(PATIENCE, || field(&house, "access_token") == last()));
+    // Whoever looks at the token is told when it came, and when the next does.
+    let known = house.json(&["secret", "show", "prod/api"]);
+    assert!(known["refresh"]["last"].is_string() && known["refresh"]["next"].is_string(), "{known}");
+    assert!(shown(&house)["refreshed"].is_string(), "{}", shown(&house));
+    let table = house.run(&["secret", "versions", "prod/api"]);
+    assert!(
+        table.contains("refreshed") && table.contains("; next ") && table.contains("audit list --of prod/api"),
+        "{table}"
+    );
     house.run(&["secret", "refresh", "prod/api", "--end"]);
+    assert_eq!(house.json(&["secret", "show", "prod/api"])["refresh"], Value::Null);
     assert!(crate::house::fail(house.command(&["secret", "refresh", "prod/api"])).contains("o refresh of prod/api"));
 }
 

@@ -343,6 +343,16 @@ fn what_ends_who_read_last_and_the_access_review_by_commands() {
     let code = house.run(&["secret", "code", "prod/totp"]);
     assert!(code.trim().len() == 6 && code.trim().bytes().all(|digit| digit.is_ascii_digit()), "{code}");
     fail(house.command(&["secret", "code", "prod/a"]));
+    // As a page shows it beside its QR code.
+    let uri = house.path("uri");
+    let said = "otpauth://totp/ACME:john?secret=JBSWY3DPEHPK3PXP&issuer=ACME&algorithm=SHA256&digits=8&period=60\n";
+    std::fs::write(&uri, said).expect("a file");
+    let from = format!("secret={}", text(&uri));
+    house.run(&["secret", "put", "prod/acme", "--owner", "default", "--kind", "totp-seed", "--from", &from]);
+    assert_eq!(house.run(&["secret", "code", "prod/acme"]).trim().len(), 8);
+    for (field, value) in [("secret", "JBSWY3DPEHPK3PXP"), ("period", "60"), ("issuer", "ACME"), ("account", "john")] {
+        assert_eq!(house.run(&["secret", "get", "prod/acme", "--field", field]).trim(), value, "{field}");
+    }
 
     // The review, in its three forms.
     let report: Value = serde_json::from_str(&house.run(&["report", "--since", "1d"])).expect("one object");

@@ -143,7 +143,7 @@ impl Doorkeeper {
     async fn look_up(&self, id: &str) -> Result<Option<Arc<Known>>, AuthError> {
         let Some(record) = self.ledger.record_get(KIND, id).await? else { return Ok(None) };
         let token = Token::from_record(&record).map_err(|why| StoreError::Corrupt(format!("API token {id}: {why}")))?;
-        let known = Arc::new(Known::new(record.version, token));
+        let known = Arc::new(Known::new(id, record.version, token));
         self.tokens.learn(id, Arc::clone(&known));
         Ok(Some(known))
     }
@@ -180,8 +180,7 @@ impl Doorkeeper {
 
     /// A token looked up lately that has still the version that was read, as the fold of the log knows.
     fn remembered(&self, id: &str) -> Option<Arc<Known>> {
-        let version = self.ledger.record_version(KIND, id);
-        self.tokens.recall(id, |token| token.is_of(version))
+        self.tokens.recall(id, |token| token.is_of(|place| self.ledger.version_at(place)))
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) async fn ends(ledger: &Ledger, now: Timestamp) -> Result<Ends, StoreE
         }
         ends.first = Some(ends.first.map_or(token.expires, |first| first.min(token.expires)));
         if token.body.roles.contains(&Role::Admin) {
-            if !factors.get(&token.id).is_some_and(Factor::is_active) {
+            if !factors.get(&token.id).and_then(Option::as_ref).is_some_and(Factor::is_active) {
                 ends.one_factor += 1;
                 if ends.named.len() < NAMED_MAX {
                     ends.named.push(format!("{} ({})", token.body.name, token.id));

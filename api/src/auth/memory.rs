@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use policy::{Actor, Timestamp, Validity};
 use ring::digest::{SHA256, digest};
+use store::RecordPlace;
 
 use super::error::AuthError;
-use super::token::{Token, TokenText};
+use super::token::{KIND, Token, TokenText};
 
 /// Callers of either kind kept; past it the memory starts anew, which costs look-ups and nothing else.
 const MEMORY_MAX: usize = 4_096;
@@ -20,6 +21,7 @@ const MEMORY_MAX: usize = 4_096;
 /// A token as far as a request needs it.
 pub(super) struct Known {
     version: u64,
+    place: RecordPlace,
     actor: Arc<Actor>,
     sha256: [u8; 32],
     expires: Timestamp,
@@ -28,14 +30,15 @@ pub(super) struct Known {
 
 impl Known {
     /// A token that was read as this version of its record.
-    pub(super) fn new(version: u64, token: Token) -> Self {
+    pub(super) fn new(id: &str, version: u64, token: Token) -> Self {
+        let place = RecordPlace::of(KIND, id);
         let (sha256, expires, revoked) = (token.sha256, token.expires, token.revoked_at.is_some());
-        Self { version, actor: Arc::new(token.into_actor()), sha256, expires, revoked }
+        Self { version, place, actor: Arc::new(token.into_actor()), sha256, expires, revoked }
     }
 
-    /// Whether this is the token's present version.
-    pub(super) fn is_of(&self, version: u64) -> bool {
-        self.version == version
+    /// Whether this is the token's present version, as its place tells it.
+    pub(super) fn is_of(&self, version_at: impl FnOnce(RecordPlace) -> u64) -> bool {
+        self.version == version_at(self.place)
     }
 
     /// The secret first, and in constant time: only its holder learns that a token expired or was revoked.
@@ -123,6 +126,7 @@ mod tests {
     fn known() -> Arc<Known> {
         Arc::new(Known {
             version: 7,
+            place: RecordPlace::of(KIND, "a"),
             actor: Arc::new(Actor::system("test")),
             sha256: [0; 32],
             expires: Timestamp::from_unix(10),
@@ -134,9 +138,9 @@ mod tests {
     fn another_version_is_not_remembered() {
         let memory = Memory::new(Duration::from_secs(60));
         memory.learn("a", known());
-        assert!(memory.recall("a", |token| token.is_of(7)).is_some());
-        assert!(memory.recall("a", |token| token.is_of(8)).is_none(), "it was revoked since, on whichever node");
-        assert!(memory.recall("b", |token| token.is_of(7)).is_none());
+        assert!(memory.recall("a", |token| token.is_of(|_| 7)).is_some());
+        assert!(memory.recall("a", |token| token.is_of(|_| 8)).is_none(), "it was revoked since, on whichever node");
+        assert!(memory.recall("b", |token| token.is_of(|_| 7)).is_none());
     }
 
     #[test]
@@ -155,7 +159,7 @@ mod tests {
     fn what_is_remembered_ages() {
         let memory = Memory::new(Duration::ZERO);
         memory.learn("a", known());
-        assert!(memory.recall("a", |token| token.is_of(7)).is_none());
+        assert!(memory.recall("a", |token| token.is_of(|_| 7)).is_none());
     }
 
     #[test]

@@ -5,12 +5,14 @@
 //! Trusted for: that no handler sees a caller who was not recognised, or bytes past a bound.
 
 mod caller;
+mod once;
 mod request;
 
 mod answer;
 
 pub(crate) use answer::{json, typed};
 pub(crate) use caller::{Caller, ManagesAuthority, Permitted, ReadsAllCertificates, ReadsAudit};
+pub(crate) use once::{once, once_or_not};
 pub(crate) use request::{
     Json, Params, Segment, Segments, expect_type, media_type, page_rows, parse_hidden, parse_json, read,
 };

@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use super::once::SAID_TWICE;
 use crate::app::App;
 use crate::limits::{JSON_BYTES_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::problem::{Kind, Problem};
@@ -134,7 +135,18 @@ pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem
 
 /// The same of what may hold secrets: what is wrong with it is told by its place alone, since a cause may repeat what was sent.
 pub(crate) fn parse_hidden<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    parsed(bytes, |error| format!("not what this route reads, at line {} column {}", error.line(), error.column()))
+    parsed(bytes, |error| {
+        let place = format!("at line {} column {}", error.line(), error.column());
+        // Ours, and nothing of what was sent.
+        let said = error.to_string();
+        let expected = said.rsplit_once(", expected ").map_or("", |(_, expected)| expected);
+        let is_for_text = said.starts_with("invalid type: ") && expected.starts_with("a string at line ");
+        match said.starts_with(SAID_TWICE) {
+            true => format!("{SAID_TWICE}, {place}"),
+            false if is_for_text => format!("a text belongs there, in quotes, {place}"),
+            false => format!("not what this route reads, {place}"),
+        }
+    })
 }
 
 fn parsed<T: DeserializeOwned>(bytes: &[u8], cause: impl Fn(&serde_json::Error) -> String) -> Result<T, Problem> {
@@ -189,6 +201,19 @@ mod tests {
             let shown = format!("{problem:?}");
             let told = told.trim_matches('"').replace("\":\"", ": Some(\"");
             assert!(shown.contains(&told), "{body} -> {shown}");
+        }
+    }
+
+    #[test]
+    fn of_what_may_hold_secrets_is_told_what_belongs_there_and_nothing_of_what_was_sent() {
+        for (body, told) in [
+            (r#"{"names": ["a", 48151]}"#, "a text belongs there, in quotes, at line 1"),
+            (r#"{"names": [], "n48151": 1}"#, "not what this route reads, at line 1"),
+            (r#"{"names": "48151, expected a string at line "}"#, "not what this route reads, at line 1"),
+        ] {
+            let shown = format!("{:?}", parse_hidden::<Wish>(body.as_bytes()).expect_err(body));
+            assert!(shown.contains(told), "{body} -> {shown}");
+            assert!(!shown.contains("48151, ") && !shown.contains("`48151`"), "{body} -> {shown}");
         }
     }
 

@@ -145,10 +145,10 @@ impl Keepsakes {
         }
         let now = self.world.now();
         let tally = self.vault.tally(None, now).await?;
-        let (late, more) = self.rotations.overdue((None, now, OVERDUE_SECS), None, TOLD_MAX).await?;
+        let late = self.rotations.overdue((None, now, OVERDUE_SECS), None, TOLD_MAX).await?;
         let (ending, waiting) = (self.ending(&tally, now).await?, self.waiting(&tally, now).await?);
-        let overdue = late.len() as u64;
-        let told = late.iter().map(|(turning, late)| Told {
+        let overdue = late.items.len() as u64;
+        let told = late.items.iter().map(|(turning, late)| Told {
             owner: turning.owner().clone(),
             path: turning.path().clone(),
             says: format!(
@@ -157,7 +157,7 @@ impl Keepsakes {
                 late / OVERDUE_SECS
             ),
         });
-        let (is_least, told) = (more.is_some(), told.collect());
+        let (is_least, told) = (late.next.is_some(), told.collect());
         let total = overdue.saturating_add(u64::from(is_least));
         let late = Trouble { sort: Sort::Late, total, is_least, told };
         let survey = Arc::new(SecretSurvey { tally, troubles: vec![ending, waiting, late], overdue });
@@ -209,8 +209,8 @@ impl Keepsakes {
         if total == 0 {
             return Ok(Trouble { sort, total, is_least, told: Vec::new() });
         }
-        let (found, _) = self.vault.inventory(search, |_, _| true).await?;
-        let told = found.iter().filter_map(|(secret, _)| {
+        let found = self.vault.inventory(search, |_, _| true).await?;
+        let told = found.items.iter().filter_map(|(secret, _)| {
             Some(Told { owner: secret.owner().clone(), path: secret.path().clone(), says: says(secret)? })
         });
         Ok(Trouble { sort, total, is_least, told: told.collect() })

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use policy::{Action, Actor, Timestamp, shown};
 use secrets::rotation::Plan;
-use secrets::{Reference, Secret, SecretPath, Standing, Version};
+use secrets::{Kind, Reference, Secret, SecretPath, Standing, Version};
 
 use super::fact::{Fact, fact};
 use super::frame::{Head, Place, render};
@@ -73,6 +73,7 @@ struct Sheet {
     facts: Vec<Fact>,
     tags: Vec<Link>,
     rotation: Vec<Fact>,
+    refresh: Vec<Fact>,
     versions: Vec<VersionRow>,
     readers: Vec<Reader>,
     /// There are more readers than are shown.
@@ -114,6 +115,7 @@ async fn sheet(app: &App, actor: &Actor, path: &SecretPath) -> Result<Sheet, Pro
         facts: facts(&secret),
         tags: secret.tags().iter().map(|(name, value)| tag(name, value)).collect(),
         rotation: rotation(app, path, now).await?,
+        refresh: refresh(app, &secret).await?,
         versions: secret.versions(now).into_iter().map(version).collect(),
         readers: readers
             .into_iter()
@@ -220,6 +222,22 @@ async fn rotation(app: &App, path: &SecretPath, now: Timestamp) -> Result<Vec<Fa
     if let Some(trouble) = rotation.trouble() {
         facts.push(fact("Trouble", trouble.why.to_string()));
     }
+    Ok(facts)
+}
+
+/// How its token is got anew, where it is one that is.
+async fn refresh(app: &App, secret: &Secret) -> Result<Vec<Fact>, Problem> {
+    if secret.kind() != Kind::OauthToken {
+        return Ok(Vec::new());
+    }
+    let Some(refresh) = app.refreshes().look(secret.path()).await? else { return Ok(Vec::new()) };
+    let time = |secs: u64| format!("{} UTC", moment(Timestamp::from_unix(i64::try_from(secs).unwrap_or(i64::MAX))));
+    let mut facts = vec![
+        fact("Last", refresh.refreshed().map_or_else(|| "not yet".to_owned(), time)),
+        fact("At", shown(&refresh.at().url).into_owned()),
+    ];
+    facts.extend(refresh.due().map(|due| fact("Next", time(due))));
+    facts.extend(refresh.halted().map(|why| fact("Halted", format!("{}: somebody has to look", why.as_str()))));
     Ok(facts)
 }
 

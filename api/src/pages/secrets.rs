@@ -92,6 +92,8 @@ struct List {
     kept: Vec<Row>,
     next: Option<String>,
     unfinished: bool,
+    /// How many of those that were looked at are not what the log says; none where that is nobody's, or not for this visitor.
+    altered: Option<u64>,
     /// Nothing narrows the list, and there is nothing.
     hint: bool,
 }
@@ -106,7 +108,7 @@ pub(super) async fn show(Shared(app): Shared<App>, Visitor(actor): Visitor, uri:
 }
 
 async fn page(app: &App, actor: &Actor, asked: SecretsAsked) -> Result<List, Problem> {
-    let SecretsFound { items, next, owner, now } = found(app, actor, asked.sought()?).await?;
+    let SecretsFound { items, next, altered, owner, now } = found(app, actor, asked.sought()?).await?;
     let is_used = asked.state == USED;
     let meant = items.iter().filter(|(secret, _)| !is_used || standing(secret, now).is_used());
     let kept: Vec<Row> = meant.map(|listed| row(listed, now)).collect();
@@ -122,6 +124,7 @@ async fn page(app: &App, actor: &Actor, asked: SecretsAsked) -> Result<List, Pro
         chosen: first.in_words(),
         order: first.order(),
         unfinished: kept.is_empty() && next.is_some(),
+        altered,
         hint: kept.is_empty() && first.in_words().is_empty() && first.q.is_empty(),
         kept,
         next: next.map(|cursor| SecretsAsked { cursor, ..here.clone() }.link()),

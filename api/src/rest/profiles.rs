@@ -12,7 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::intake::{Caller, Json, Permitted, ReadsAllCertificates, Segment, json};
+use crate::intake::{Caller, Json, Permitted, ReadsAllCertificates, Segment, json, once};
 use crate::limits::CSR_BYTES_MAX;
 use crate::observe::inventory::only_owner;
 use crate::problem::{Kind, Problem};
@@ -254,6 +254,7 @@ pub(crate) async fn test(
 #[serde(deny_unknown_fields)]
 pub(crate) struct FitWish {
     /// Profiles by their names, TOML as it stands in their files; at most 64.
+    #[serde(deserialize_with = "once")]
     #[schema(value_type = Object)]
     profiles: BTreeMap<String, String>,
 }
@@ -306,6 +307,7 @@ fn read(profiles: &BTreeMap<String, String>) -> Result<Vec<Profile>, Problem> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReplayWish {
     /// The changed profiles by their names, TOML as it stands in their files.
+    #[serde(deserialize_with = "once")]
     #[schema(value_type = Object)]
     profiles: BTreeMap<String, String>,
     /// How far back; the requests of so many seconds.

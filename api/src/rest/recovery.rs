@@ -1,7 +1,8 @@
 //! Recovery over HTTP: the recovery key of the register, and how far everything is wrapped to it.
 //!
 //! Shares never come here: what a ceremony made of the private half is on paper. The public half is taken from whoever manages the
-//! authority, as an entry of the log; from then on what is written is wrapped to it.
+//! authority, as an entry of the log; from then on what is written is wrapped to it. Where several administer, a key that follows another is
+//! brought by two of them.
 
 use axum::extract::State as Shared;
 use axum::response::Response;
@@ -10,10 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use policy::{Action, Resource, ResourceKind, Timestamp};
 use secrets::recovery::RecoveryKey;
-use secrets::{Recovery, Wrapping};
+use secrets::{Brought, KeyWaits, Recovery, Wrapping};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::tokens::another_administers;
 use crate::app::App;
 use crate::intake::{Caller, Json, ManagesAuthority, Permitted, json};
 use crate::problem::{Kind, Problem};
@@ -30,6 +32,8 @@ pub(crate) struct RecoveryInfo {
     /// And when.
     #[schema(value_type = Option<String>, format = DateTime)]
     taken_at: Option<Timestamp>,
+    /// The one that is to follow it, which one administrator brought and another is to bring too; null where none waits.
+    waits: Option<WaitingKey>,
     /// When its shares were joined in a machine: then a new ceremony is to be held. Null where they were not.
     #[schema(value_type = Option<String>, format = DateTime)]
     joined_at: Option<Timestamp>,
@@ -68,6 +72,20 @@ pub(crate) struct RecoveryKeyInfo {
     key: String,
 }
 
+/// A recovery key that waits for another administrator to bring it too.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WaitingKey {
+    /// Which one.
+    generation: u16,
+    /// SHA-256 of it, as it stands on the papers.
+    fingerprint: String,
+    /// Who brought it.
+    by: String,
+    /// Until then.
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
+}
+
 /// A sealed key that is not wrapped.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct LeftKey {
@@ -86,7 +104,13 @@ pub(crate) struct NewRecoveryKey {
 }
 
 impl RecoveryInfo {
-    fn of(app: &App, recovery: Recovery) -> RecoveryInfo {
+    /// As it stands now.
+    async fn now(app: &App) -> Result<RecoveryInfo, Problem> {
+        let (recovery, waits) = (app.vault().recovery().await?, app.vault().recovery_key_waits().await?);
+        Ok(RecoveryInfo::of(app, recovery, waits))
+    }
+
+    fn of(app: &App, recovery: Recovery, waits: Option<KeyWaits>) -> RecoveryInfo {
         let (wrapping, so_far, left, which) = match recovery.wrapping {
             Wrapping::NoKey => ("no-key", None, None, Vec::new()),
             Wrapping::Begun(so_far) => ("begun", so_far, None, Vec::new()),
@@ -99,6 +123,12 @@ impl RecoveryInfo {
             key: recovery.key.as_deref().map(RecoveryKeyInfo::of),
             taken_by,
             taken_at,
+            waits: waits.map(|KeyWaits { generation, fingerprint, by, until }| WaitingKey {
+                generation,
+                fingerprint,
+                by,
+                until,
+            }),
             joined_at: recovery.joined.map(|joined| joined.at),
             sealed: recovery.sealed,
             wrapping,
@@ -130,8 +160,7 @@ impl RecoveryKeyInfo {
     responses((status = 200, description = "How it stands", body = RecoveryInfo)))]
 pub(crate) async fn show(Shared(app): Shared<App>, Caller(actor): Caller) -> Result<Response, Problem> {
     app.authorize(&actor, Action::ReadStatus, Resource::plain(ResourceKind::Status)).await?;
-    let recovery = app.vault().recovery().await?;
-    let mut info = RecoveryInfo::of(&app, recovery);
+    let mut info = RecoveryInfo::now(&app).await?;
     // They are named by their paths: whoever may not list every secret has their number.
     if !app.lookout().lists_every_owner(&actor) {
         info.which.clear();
@@ -140,9 +169,11 @@ pub(crate) async fn show(Shared(app): Shared<App>, Caller(actor): Caller) -> Res
 }
 
 /// Takes the public half of a recovery key that a ceremony released: of this log, and of the next generation. What is written from now on is
-/// wrapped to it, and what was there before by the service itself.
+/// wrapped to it, and what was there before by the service itself. One that follows another is taken once two administrators brought it within a
+/// day, where there are two.
 #[utoipa::path(post, path = "/api/v1/recovery", tag = "secrets", operation_id = "takeRecoveryKey", request_body = NewRecoveryKey,
     responses((status = 201, description = "It is the register's recovery key", body = RecoveryInfo),
+        (status = 202, description = "Another administrator is to bring it too", body = RecoveryInfo),
         (status = 422, description = "It is another register's, or not of the next generation")))]
 pub(crate) async fn take(
     Shared(app): Shared<App>,
@@ -152,10 +183,21 @@ pub(crate) async fn take(
     let bytes = STANDARD.decode(&new.key).map_err(|_| Problem::field("key", "It is base64."))?;
     let key = RecoveryKey::from_bytes(&bytes).map_err(|error| Problem::field("key", error.to_string()))?;
     let vault = app.vault().clone();
-    app.secret_to_its_end(async move { vault.take_recovery_key(&by.grant, &key).await }).await?;
-    app.wrapping().ask();
-    let recovery = app.vault().recovery().await?;
-    Ok(json(StatusCode::CREATED, &RecoveryInfo::of(&app, recovery)))
+    let is_for_two = another_administers(&app, &by.actor).await?;
+    let brought = async move {
+        match is_for_two {
+            true => vault.bring_recovery_key(&by.grant, &key).await,
+            false => vault.take_recovery_key(&by.grant, &key).await.map(|()| Brought::Taken),
+        }
+    };
+    let status = match app.secret_to_its_end(brought).await? {
+        Brought::Taken => {
+            app.wrapping().ask();
+            StatusCode::CREATED
+        }
+        Brought::Waits => StatusCode::ACCEPTED,
+    };
+    Ok(json(status, &RecoveryInfo::now(&app).await?))
 }
 
 /// Has the service look at everything that is sealed, and wrap to the newest recovery key what is not.
@@ -163,10 +205,9 @@ pub(crate) async fn take(
     responses((status = 202, description = "It is asked for; GET /api/v1/recovery shows how far it is", body = RecoveryInfo),
         (status = 404, description = "There is no recovery key")))]
 pub(crate) async fn wrap(Shared(app): Shared<App>, _by: Permitted<ManagesAuthority>) -> Result<Response, Problem> {
-    let recovery = app.vault().recovery().await?;
-    if recovery.key.is_none() {
+    if app.vault().recovery_key().await?.is_none() {
         return Err(Problem::new(Kind::NotFound, "This register has no recovery key: a ceremony makes one."));
     }
     app.wrapping().ask();
-    Ok(json(StatusCode::ACCEPTED, &RecoveryInfo::of(&app, recovery)))
+    Ok(json(StatusCode::ACCEPTED, &RecoveryInfo::now(&app).await?))
 }

@@ -7,9 +7,9 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use http::StatusCode;
 use policy::{Action, Actor, Method, Resource, ResourceKind, Role, SecondFactor, Timestamp};
-use secrets::{LastRead, Secret};
+use secrets::{LastRead, Secret, SecretError, Turning, of_one};
 use serde::{Deserialize, Serialize};
-use store::RecordFilter;
+use store::{ListedRecord, RecordFilter};
 use utoipa::{IntoParams, ToSchema};
 
 use super::second_factor;
@@ -48,6 +48,10 @@ pub(crate) struct SecretsReport {
     next: Option<String>,
     /// There are more tokens than were held against the secrets: `may_read` names too few.
     tokens_left_out: bool,
+    /// So many rows of this page that are not what the log says, of secrets, of their rotations: they are left out, and the status names
+    /// them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    altered: Option<u64>,
 }
 
 /// A secret as an access review sees it. Never a value.
@@ -103,26 +107,43 @@ pub(crate) async fn secrets(
     let _grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
     let limit = rows(params.limit)?;
     let sought = SecretsSought { cursor: params.cursor, limit, ..SecretsSought::default() };
-    let SecretsFound { items, next, now, .. } = found(&app, &actor, sought).await?;
+    let SecretsFound { items, next, now, mut altered, .. } = found(&app, &actor, sought).await?;
     let since =
         params.since_secs.map(|secs| now.plus_secs(-i64::try_from(secs).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)));
     let (tokens, tokens_left_out) = readers(&app, now).await?;
     let mut reviews = Vec::with_capacity(items.len());
     for (secret, read) in &items {
-        reviews.push(review(&app, (secret, read.as_ref()), &tokens, (since, now)).await?);
+        match of_one(rotation(&app, secret).await)? {
+            Some(turning) => {
+                reviews.push(review(&app, (secret, read.as_ref(), turning), &tokens, (since, now)).await?);
+            }
+            // How old it may grow is not known of it.
+            None => altered = Some(altered.unwrap_or(0).saturating_add(1)),
+        }
     }
-    Ok(json(StatusCode::OK, &SecretsReport { items: reviews, next, tokens_left_out }))
+    Ok(json(StatusCode::OK, &SecretsReport { items: reviews, next, tokens_left_out, altered }))
 }
 
-/// Whose tokens live, each as the actor that it speaks for; and whether there are more.
+/// The rotation that exchanges it, where one does.
+async fn rotation(app: &App, secret: &Secret) -> Result<Option<Turning>, SecretError> {
+    match secret.is_rotated() {
+        true => app.rotations().look(secret.path()).await,
+        false => Ok(None),
+    }
+}
+
+/// Whose tokens live, each as the actor that it speaks for; and whether there are more, or some were altered.
 async fn readers(app: &App, now: Timestamp) -> Result<(Vec<Actor>, bool), Problem> {
-    let (mut actors, mut after) = (Vec::new(), None);
+    let (mut actors, mut after, mut left_out) = (Vec::new(), None, false);
     loop {
         let filter = RecordFilter { limit: TOKENS_MAX, after: after.take(), ..RecordFilter::default() };
-        let page = app.ledger().record_list(KIND, filter).await?;
+        let page = app.ledger().record_page(KIND, filter).await?;
         after = page.last().filter(|_| page.len() == TOKENS_MAX).map(|last| last.id.clone());
-        for record in &page {
-            let Ok(token) = Token::from_record(record) else { continue };
+        for listed in &page {
+            let Some(token) = token_of(listed) else {
+                left_out = true;
+                continue;
+            };
             if token.revoked_at.is_none() && token.expires > now {
                 if actors.len() == TOKENS_MAX {
                     return Ok((actors, true));
@@ -133,14 +154,19 @@ async fn readers(app: &App, now: Timestamp) -> Result<(Vec<Actor>, bool), Proble
             }
         }
         if after.is_none() {
-            return Ok((actors, false));
+            return Ok((actors, left_out));
         }
     }
 }
 
+/// What a record of a list says of a token; none where it was altered.
+fn token_of(listed: &ListedRecord) -> Option<Token> {
+    listed.record.as_ref().ok().and_then(|record| Token::from_record(record).ok())
+}
+
 async fn review(
     app: &App,
-    (secret, read): (&Secret, Option<&LastRead>),
+    (secret, read, turning): (&Secret, Option<&LastRead>, Option<Turning>),
     tokens: &[Actor],
     (since, now): (Option<Timestamp>, Timestamp),
 ) -> Result<SecretReview, Problem> {
@@ -158,10 +184,6 @@ async fn review(
     readers.retain(|reading| since.is_none_or(|since| reading.at >= since));
     let more_readers = readers.len() > NAMED_MAX;
     readers.truncate(NAMED_MAX);
-    let turning = match secret.is_rotated() {
-        true => app.rotations().look(secret.path()).await?,
-        false => None,
-    };
     let secs = u64::try_from(now.unix()).unwrap_or_default();
     let rotation = turning.as_ref().map(secrets::Turning::rotation);
     Ok(SecretReview {
@@ -190,6 +212,9 @@ pub(crate) struct TokensReport {
     /// Where the next page begins; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    /// So many rows of this page that are not what the log says: they are left out, and the status names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    altered: Option<u64>,
 }
 
 /// A token as an access review sees it. Never its secret.
@@ -208,7 +233,7 @@ struct TokenReview {
     revoked: Option<Timestamp>,
     /// Whether it is believed now.
     lives: bool,
-    /// `none`; `pending`: no code of it came back yet; `active`.
+    /// `none`; `pending`: no code of it came back yet; `active`; `altered`: its row is not what the log says, and proves nothing.
     second_factor: &'static str,
     /// Since when.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -226,12 +251,14 @@ pub(crate) async fn tokens(
     let _grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
     let limit = rows(params.limit)?;
     let filter = RecordFilter { limit, after: params.cursor, ..RecordFilter::default() };
-    let page = app.ledger().record_list(KIND, filter).await?;
+    let page = app.ledger().record_page(KIND, filter).await?;
     let next = page.last().filter(|_| page.len() == limit).map(|last| last.id.clone());
     let (factors, now) = (factors(app.ledger()).await?, app.world().now());
-    let items = page.iter().filter_map(|record| Token::from_record(record).ok()).map(|token| TokenReview {
-        second_factor: second_factor::state(factors.get(&token.id)),
-        second_factor_since: factors.get(&token.id).map(|factor| factor.since),
+    let tokens: Vec<Token> = page.iter().filter_map(token_of).collect();
+    let altered = u64::try_from(page.len().saturating_sub(tokens.len())).ok().filter(|count| *count > 0);
+    let items = tokens.into_iter().map(|token| TokenReview {
+        second_factor: second_factor::of(factors.get(&token.id)),
+        second_factor_since: factors.get(&token.id).and_then(Option::as_ref).map(|factor| factor.since),
         lives: token.revoked_at.is_none() && token.expires > now,
         actor: format!("token:{}", token.body.name),
         roles: token.body.roles.iter().copied().collect(),
@@ -241,7 +268,7 @@ pub(crate) async fn tokens(
         revoked: token.revoked_at,
         id: token.id,
     });
-    Ok(json(StatusCode::OK, &TokensReport { items: items.collect(), next }))
+    Ok(json(StatusCode::OK, &TokensReport { items: items.collect(), next, altered }))
 }
 
 fn rows(limit: Option<u32>) -> Result<usize, Problem> {

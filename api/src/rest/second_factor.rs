@@ -24,6 +24,8 @@ const BODY_BYTES_MAX: usize = 1_024;
 const REASON_CHARS_MAX: usize = 200;
 /// What there is of a token without one.
 const NONE: &str = "none";
+/// Its row is not what the log says.
+const ALTERED: &str = "altered";
 
 /// How one's own second factor stands.
 #[derive(Serialize, ToSchema)]
@@ -107,6 +109,9 @@ pub(crate) struct FactorList {
     items: Vec<FactorOf>,
     /// The cursor of the next page, where there is one.
     next: Option<String>,
+    /// So many tokens of this page whose rows are not what the log says: they speak for nobody, and the status names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    altered: Option<u64>,
 }
 
 /// A token that lives, and its second factor.
@@ -118,7 +123,7 @@ pub(crate) struct FactorOf {
     actor: String,
     #[schema(value_type = Vec<String>)]
     roles: Vec<Role>,
-    /// `none`, `pending`, `active`.
+    /// `none`, `pending`, `active`, `altered`.
     state: &'static str,
     /// Since when.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -241,31 +246,47 @@ pub(crate) async fn list(
     let _grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
     let limit = page_rows(params.limit)?;
     let filter = RecordFilter { limit, after: params.cursor, ..RecordFilter::default() };
-    let page = app.ledger().record_list(KIND, filter).await?;
+    let page = app.ledger().record_page(KIND, filter).await?;
     let next = page.get(limit - 1).map(|last| last.id.clone());
     let (factors, now) = (factors(app.ledger()).await?, app.world().now());
-    let mut items = Vec::new();
-    for record in &page {
+    let (mut items, mut altered) = (Vec::new(), 0_u64);
+    for listed in &page {
+        // One that somebody altered speaks for nobody, and takes no other off the list.
+        let Ok(record) = &listed.record else {
+            altered += 1;
+            continue;
+        };
         let token = Token::from_record(record).map_err(StoreError::Corrupt)?;
         if token.revoked_at.is_some() || token.expires <= now {
             continue;
         }
-        let factor = factors.get(&token.id);
+        let there = factors.get(&token.id);
+        let factor = there.and_then(Option::as_ref);
         items.push(FactorOf {
             actor: format!("token:{}", token.body.name),
             roles: token.body.roles.iter().copied().collect(),
-            state: state(factor),
+            state: of(there),
             since: factor.map(|factor| factor.since),
             codes_left: factor.map_or(0, |factor| factor.codes.len()),
             misses: factor.map_or(0, |factor| factor.misses),
             id: token.id,
         });
     }
-    Ok(json(StatusCode::OK, &FactorList { items, next }))
+    let altered = Some(altered).filter(|count| *count > 0);
+    Ok(json(StatusCode::OK, &FactorList { items, next, altered }))
+}
+
+/// The word for what a list has of a token.
+pub(super) fn of(there: Option<&Option<Factor>>) -> &'static str {
+    match there {
+        Some(None) => ALTERED,
+        Some(Some(factor)) => state(Some(factor)),
+        None => NONE,
+    }
 }
 
 /// The word for what there is of a token.
-pub(super) fn state(factor: Option<&Factor>) -> &'static str {
+fn state(factor: Option<&Factor>) -> &'static str {
     use crate::auth::FactorState;
     match factor.map(|factor| factor.state) {
         Some(state @ (FactorState::Pending | FactorState::Active)) => state.as_str(),

@@ -264,6 +264,15 @@ async fn other_administers(app: &App, id: &str, now: Timestamp) -> Result<Option
     Ok(tokens.into_iter().find(|token| token.id != id && administers(token, now)).map(|token| token.id))
 }
 
+/// Whether somebody else administers too, by a token that lives.
+pub(crate) async fn another_administers(app: &App, actor: &Actor) -> Result<bool, StoreError> {
+    let (stored, now) = (app.ledger().record_all(KIND).await?, app.world().now());
+    let tokens = stored.iter().map(Token::from_record).collect::<Result<Vec<_>, _>>().map_err(StoreError::Corrupt)?;
+    // As the actor is called that a token speaks for.
+    let is_anothers = |token: &Token| format!("token:{}", token.body.name) != actor.id;
+    Ok(tokens.iter().any(|token| administers(token, now) && is_anothers(token)))
+}
+
 fn not_found(id: &str) -> Problem {
     Problem::new(Kind::NotFound, format!("There is no token with the id {id:?}."))
 }
@@ -349,6 +358,9 @@ pub(crate) struct TokenList {
     items: Vec<TokenInfo>,
     /// The cursor of the next page, where there is one.
     next: Option<String>,
+    /// So many rows of this page that are not what the log says: they speak for nobody, and the status names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    altered: Option<u64>,
     /// That the register is held, and what is listed may not be what the log says; absent when all is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<&'static str>,
@@ -388,13 +400,16 @@ pub(crate) async fn list(
     let _grant = app.authorize(&actor, Action::ManageTokens, Resource::plain(ResourceKind::Token)).await?;
     let limit = page_rows(params.limit)?;
     let filter = RecordFilter { limit, after: params.cursor, ..RecordFilter::default() };
-    let items = app.ledger().record_list(KIND, filter).await?;
-    let next = items.get(limit - 1).map(|last| last.id.clone());
+    let page = app.ledger().record_page(KIND, filter).await?;
+    let next = page.get(limit - 1).map(|last| last.id.clone());
     let now = app.world().now();
+    // One that somebody altered speaks for nobody, and takes no other off the list.
+    let believed = page.iter().filter_map(|listed| listed.record.as_ref().ok());
     let info = |stored| Token::from_record(stored).map(|token| TokenInfo::of(token, now));
-    let items: Result<_, _> = items.iter().map(info).collect();
+    let items: Result<Vec<_>, _> = believed.map(info).collect();
     let items = items.map_err(StoreError::Corrupt)?;
-    Ok(json(StatusCode::OK, &TokenList { items, next, held: app.lookout().held() }))
+    let altered = u64::try_from(page.len().saturating_sub(items.len())).ok().filter(|count| *count > 0);
+    Ok(json(StatusCode::OK, &TokenList { items, next, altered, held: app.lookout().held() }))
 }
 
 /// How a token is revoked.

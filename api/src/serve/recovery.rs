@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use policy::{Action, Actor, Resource, ResourceKind, Timestamp};
-use secrets::{Recovery, SecretError, Wrapping};
+use secrets::{KeyWaits, Recovery, SecretError, Wrapping};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -76,7 +76,8 @@ async fn tell(app: &App) {
     let lost = app.ledger().standing_lost();
     let told = alarms(&recovery, app.wrapping().trouble(), lost);
     let of_hands = of_hands(&recovery, app.world().now());
-    app.wrapping().alarms().set(told.into_iter().chain(of_hands).collect());
+    let waits = app.vault().recovery_key_waits().await.ok().flatten().map(|waits| of_waits(&waits));
+    app.wrapping().alarms().set(told.into_iter().chain(of_hands).chain(waits).collect());
 }
 
 /// Who took a recovery key this week: whoever did not hold that ceremony should know. And that the newest one was joined in a machine.
@@ -97,6 +98,16 @@ fn of_hands(recovery: &Recovery, now: Timestamp) -> Vec<String> {
         )
     });
     taken.chain(joined).collect()
+}
+
+/// That one administrator brought a key, for the others.
+fn of_waits(waits: &KeyWaits) -> String {
+    let KeyWaits { generation, fingerprint, by, until } = waits;
+    format!(
+        "A recovery key of generation {generation} was brought by {by}, and is taken once another administrator brings it too, before {until}: \
+         `chancery recovery take FILE`, where its fingerprint is {fingerprint}. Where nobody of yours held that ceremony, take that right away \
+         (docs/RECOVERY.md)."
+    )
 }
 
 fn alarms(recovery: &Recovery, trouble: Option<String>, lost: u64) -> Vec<String> {
@@ -168,6 +179,10 @@ mod tests {
         let week = |more| NOW.plus_secs(-TAKEN_TOLD_SECS - more);
         let both = told(vec![hand(2, week(-1)), hand(1, week(0))], None);
         assert!(both.len() == 1 && both[0].contains("generation 2") && both[0].contains("token:thief"), "{both:?}");
+        let waits =
+            KeyWaits { generation: 2, fingerprint: "ab12".to_owned(), by: "token:thief".to_owned(), until: NOW };
+        let waits = of_waits(&waits);
+        assert!(waits.contains("token:thief") && waits.contains("ab12") && waits.contains("recovery take"), "{waits}");
         let joined = told(Vec::new(), Some(hand(1, week(1_000_000))));
         assert!(joined.len() == 1 && joined[0].contains("hold a new ceremony"), "{joined:?}");
     }

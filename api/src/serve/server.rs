@@ -180,6 +180,12 @@ pub async fn serve(
     if let Some(acme) = acme {
         acme.drain(until.saturating_duration_since(Instant::now())).await;
     }
+    // How many were refused to whom is told before the register is closed, where it answers.
+    match tokio::time::timeout_at((until + LAST_TASKS_MAX).into(), app.authority().tell_refusals(true)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(cause = %chain(&error), "how many more were refused is not in the log"),
+        Err(_) => tracing::warn!("how many more were refused is not in the log: the register does not answer"),
+    }
     tasks.close();
     if tokio::time::timeout_at((until + LAST_TASKS_MAX).into(), tasks.wait()).await.is_err() {
         tracing::warn!(tasks = tasks.len(), "work of the service's own was still under way when it stopped");

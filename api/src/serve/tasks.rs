@@ -35,6 +35,8 @@ const CRLS_EVERY: Duration = Duration::from_secs(60);
 const OCSP_EVERY: Duration = Duration::from_secs(60);
 /// Transit keys are rotated by the day; asking is cheap.
 const TRANSIT_EVERY: Duration = Duration::from_secs(60);
+/// How many were refused beyond those that are leaves is told soon after their window is over.
+const REFUSALS_EVERY: Duration = Duration::from_secs(60);
 /// After a failure a task waits this much longer, up to the last.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LAST: Duration = Duration::from_secs(30);
@@ -76,6 +78,9 @@ pub(crate) fn spawn(
     }));
     tasks.spawn(every("ocsp", OCSP_EVERY, app.clone(), stop.clone(), |app| async move {
         app.authority().tend_ocsp().await
+    }));
+    tasks.spawn(every("refusals", REFUSALS_EVERY, app.clone(), stop.clone(), |app| async move {
+        app.authority().tell_refusals(false).await
     }));
     tasks.spawn(every(
         "transit",

@@ -151,6 +151,36 @@ async fn a_password_is_exchanged_on_a_word_and_every_login_in_between_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_log_in_is_not_set_up_but_by_a_word() {
+    let mut target = target();
+    let house = House::with(&target).await;
+    let said = |more: Value| {
+        let mut settings = house.settings();
+        let all = more.as_object().unwrap().clone();
+        settings.as_object_mut().unwrap().extend(all);
+        Some(settings)
+    };
+    target.run("ALTER ROLE \"app-a\" PASSWORD 'of somebody else'");
+    let refused = house.ask(Method::PUT, &house.rotation(), said(json!({})), 422).await;
+    assert_eq!(refused["field"], "login", "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("does not log in as app-a"), "{refused}");
+    house.ask(Method::GET, &house.rotation(), None, 404).await;
+    target.run("ALTER ROLE \"app-a\" PASSWORD 'first'");
+    let dry = house.ask(Method::PUT, &house.rotation(), said(json!({"dry_run": true})), 200).await;
+    assert_eq!((&dry["logs_in"]["user"], &dry["steps"][0]["does"]), (&json!("app-a"), &json!("make")), "{dry}");
+    house.ask(Method::GET, &house.rotation(), None, 404).await;
+    target.stop();
+    house.ask(Method::PUT, &house.rotation(), said(json!({})), 503).await;
+    let dry = house.ask(Method::PUT, &house.rotation(), said(json!({"dry_run": true, "unchecked": true})), 200).await;
+    assert_eq!(dry["logs_in"], Value::Null, "{dry}");
+    house.ask(Method::PUT, &house.rotation(), said(json!({"unchecked": true})), 200).await;
+    // An account's host is MariaDB's.
+    house.ask(Method::PUT, &house.rotation(), said(json!({"account_host": "localhost"})), 422).await;
+    target.resume();
+    house.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_is_away_is_asked_again_with_an_alarm_and_then_it_is_done() {
     let mut target = target();
     let house = House::with(&target).await;

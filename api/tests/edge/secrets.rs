@@ -166,7 +166,9 @@ async fn what_is_kept_and_what_is_read_from_a_cache_is_in_the_log() {
         );
         assert_eq!(read(60).await["lease"]["secs"], secs);
     }
-    let (since, until) = ("2026-11-28T10:00:00Z", "2026-11-28T10:05:00Z");
+    let now = policy::World::real().now();
+    let (since, until) = (now.rfc3339(), now.plus_secs(300).rfc3339());
+    let (since, until) = (since.as_str(), until.as_str());
     let tell = |reference: String, since: &str, until: &str| {
         let read = json!({"reference": reference, "since": since, "until": until});
         let (house, body) = (&house, json!({ "reads": [read] }));
@@ -179,5 +181,32 @@ async fn what_is_kept_and_what_is_read_from_a_cache_is_in_the_log() {
     assert_eq!(tell(format!("chy://{path}@current"), since, until).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(tell(format!("chy://{path}@2"), since, until).await.1["items"][0]["status"], json!(404));
     assert_eq!(tell(format!("chy://{path}@1"), until, since).await.1["items"][0]["status"], json!(422));
+    // Nobody's word that cannot be true is in the log.
+    for (since, until) in [("0001-01-01T00:00:00Z", until), (since, "9999-12-31T23:59:59Z")] {
+        let (_, told) = tell(format!("chy://{path}@1"), since, until).await;
+        assert_eq!((&told["items"][0]["status"], told["items"][0].get("leaf")), (&json!(422), None), "{told}");
+    }
+    house.server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_that_is_said_twice_is_refused_wherever_names_are_a_map() {
+    let house = House::new().await;
+    let path = format!("twice/{}", unique());
+    for twice in [
+        r#""fields": {"v": "canary", "v": "canary"}"#,
+        r#""base64": {"v": "eA==", "v": "eQ=="}"#,
+        r#""references": {"v": "chy://a#b", "v": "chy://a#c"}"#,
+        r#""fields": {"v": "x"}, "tags": {"team": "a", "team": "b"}"#,
+    ] {
+        let body = format!(r#"{{"owner": "web", {twice}}}"#);
+        let request = house.client.put(house.server.url(&format!("/api/v1/secrets/{path}"))).bearer_auth(&house.admin);
+        let answer = request.header("Content-Type", "application/json").body(body).send().await.unwrap();
+        let (status, told) = (answer.status(), answer.text().await.unwrap());
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{twice}: {told}");
+        assert!(told.contains("said twice") && !told.contains("canary"), "{twice}: {told}");
+    }
+    let (status, _) = house.ask(&house.admin, Method::GET, &format!("secrets/{path}"), None).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
     house.server.stop().await.unwrap();
 }

@@ -24,7 +24,7 @@ pub(crate) struct FileDraft {
 
 impl FileDraft {
     pub fn new(path: &Path) -> Result<FileDraft, BackupError> {
-        let at = |e: io::Error| BackupError::at(path.display(), e);
+        let at = |e: io::Error| BackupError::of(path.display(), &e);
         let name = path.file_name().ok_or_else(|| BackupError::at(path.display(), "name a file"))?.to_owned();
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -42,7 +42,7 @@ impl FileDraft {
     pub fn publish(mut self) -> Result<String, BackupError> {
         let at = |e: io::Error| match e.kind() {
             io::ErrorKind::AlreadyExists => BackupError::Exists(self.path.display().to_string()),
-            _ => BackupError::at(self.path.display(), e),
+            _ => BackupError::of(self.path.display(), &e),
         };
         self.file.sync_all().map_err(at)?;
         let linked = match &self.temporary {

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 
 pub use bucket::Access;
 
+use policy::Timestamp;
+
 use crate::error::BackupError;
-use crate::name::Name;
+use crate::name::{Name, newest};
 use bucket::{Bucket, Upload};
 use folder::FileDraft;
 
@@ -137,21 +139,23 @@ pub enum Source {
 }
 
 impl Source {
-    /// Reads `-`, `s3://BUCKET/KEY`, a file or a folder.
-    pub fn parse(text: &str, access: &Access) -> Result<Source, BackupError> {
+    /// Reads `-`, `s3://BUCKET/KEY`, a file or a folder, at a moment; and which names of a folder were not taken, since they are of later
+    /// than that.
+    pub fn parse(text: &str, access: &Access, now: Timestamp) -> Result<(Source, Vec<String>), BackupError> {
         if text == "-" {
-            return Ok(Source::Pipe);
+            return Ok((Source::Pipe, Vec::new()));
         }
+        let of = |names: Vec<String>| newest(names, now).map_err(|why| BackupError::at(text, why));
         if let Some(rest) = text.strip_prefix(STORE) {
             let (prefix, key) = rest.rsplit_once('/').unwrap_or((rest, ""));
             let bucket = Bucket::new(prefix, access)?;
-            let key = if key.is_empty() { newest(bucket.names()?, text)? } else { key.to_owned() };
-            return Ok(Source::Object(Box::new(bucket), key));
+            let (key, ahead) = if key.is_empty() { of(bucket.names()?)? } else { (key.to_owned(), Vec::new()) };
+            return Ok((Source::Object(Box::new(bucket), key), ahead));
         }
         let path = Path::new(text);
         match path.is_dir() {
-            true => Ok(Source::File(path.join(newest(folder::names(path)?, text)?))),
-            false => Ok(Source::File(path.to_owned())),
+            true => of(folder::names(path)?).map(|(name, ahead)| (Source::File(path.join(name)), ahead)),
+            false => Ok((Source::File(path.to_owned()), Vec::new())),
         }
     }
 
@@ -175,11 +179,4 @@ impl fmt::Display for Source {
             Source::Object(bucket, key) => write!(f, "{bucket}/{key}"),
         }
     }
-}
-
-/// The newest of our names, whatever the log.
-fn newest(names: Vec<String>, place: &str) -> Result<String, BackupError> {
-    let moment = |name: &String| Name::parse(name).map(|name| name.moment().to_owned());
-    let found = names.into_iter().filter_map(|name| Some((moment(&name)?, name))).max();
-    found.map(|(_, name)| name).ok_or_else(|| BackupError::at(place, "no backup lies there"))
 }

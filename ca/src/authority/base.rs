@@ -125,9 +125,15 @@ impl Authority {
         self.inner.parts.instance
     }
 
-    /// Decides, and writes the refusal leaf where policy refuses: no refusal is answered that is not in the log.
+    /// Decides, and writes the refusal leaf where policy refuses: no refusal is answered of which the log says nothing. Of one actor so
+    /// many are leaves of their own, and the rest is counted there.
     pub async fn authorize(&self, actor: &Actor, action: Action, resource: Resource) -> Result<Grant, CaError> {
         self.inner.office.gate.authorize(actor, action, resource).await
+    }
+
+    /// Writes down how many were refused beyond those that are leaves of their own, where an actor's window is over; at the end, of all.
+    pub async fn tell_refusals(&self, is_end: bool) -> Result<(), CaError> {
+        self.inner.office.gate.refusals().tell_counted(is_end).await
     }
 
     /// Signs a log head if it moved.

@@ -74,6 +74,8 @@ const PASSED: &[Signal] = &[
     Signal::USR1,
     Signal::USR2,
     Signal::ALARM,
+    Signal::VTALARM,
+    Signal::PROF,
     Signal::TERM,
     Signal::TSTP,
     Signal::IO,

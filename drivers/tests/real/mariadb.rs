@@ -115,6 +115,42 @@ async fn what_is_refused_is_told_from_what_is_away_and_what_may_have_happened() 
     }
 }
 
+/// `app@%` and `app@localhost` are two accounts: a rotation sets the one that was named, and none where nobody said which.
+#[tokio::test]
+async fn of_two_accounts_of_one_name_the_one_that_was_named_is_set() {
+    let server = start(
+        "CREATE USER 'two'@'%'; CREATE USER 'two'@'localhost'; CREATE USER 'shop'@'127.0.0.1'; CREATE USER 'alone'@'%'; \
+         CREATE USER 'blind'@'%'; GRANT CREATE USER ON *.* TO 'blind'@'%';",
+    );
+    let (ours, first, other) = (secret(ADMIN_SECRET), secret("first"), secret("other"));
+    let here = || Host::here("127.0.0.1", server.port).expect("it is here");
+    let whichever = MariaDb::of_one_account(here());
+    let login = |user| Login { user, secret: &first };
+    for (user, says) in [("two", "two@%, two@localhost"), ("shop", "shop@127.0.0.1"), ("nobody", "no account nobody")] {
+        let refused = whichever.set(admin(&ours), login(user), Others::Replaced).await;
+        assert!(matches!(&refused, Err(Fault::Refused(why)) if why.contains(says)), "{user}: {refused:?}");
+    }
+    whichever.set(admin(&ours), login("alone"), Others::Replaced).await.expect("there is one of that name");
+    whichever.test(login("alone")).await.expect("it logs in");
+    // Names are not resolved at this server, so that a session over TCP is no `localhost`.
+    MariaDb::new(here(), "%").set(admin(&ours), login("two"), Others::Replaced).await.expect("it is named");
+    whichever.test(login("two")).await.expect("the one that was named");
+    let elsewhere = Login { user: "two", secret: &other };
+    MariaDb::new(here(), "localhost").set(admin(&ours), elsewhere, Others::Replaced).await.expect("it is named");
+    whichever.test(login("two")).await.expect("its namesake has its own");
+    MariaDb::new(here(), "127.0.0.1").set(admin(&ours), login("shop"), Others::Replaced).await.expect("it is named");
+    whichever.test(login("shop")).await.expect("it logs in from there");
+    MariaDb::new(here(), "127.0.0.1")
+        .retire(admin(&ours), login("shop"), Others::Replaced)
+        .await
+        .expect("it is retired");
+    assert!(matches!(whichever.test(login("shop")).await, Err(Fault::Refused(_))));
+    // Who may not see the others sets the one from anywhere, as before.
+    MariaDb::new(here(), "%").set(admin(&ours), login("blind"), Others::Replaced).await.expect("it is set");
+    whichever.set(login("blind"), elsewhere, Others::Replaced).await.expect("it may set passwords, and see nobody");
+    whichever.test(elsewhere).await.expect("the one from anywhere");
+}
+
 #[tokio::test]
 async fn a_rotation_killed_at_any_step_ends_in_a_credential_that_logs_in() {
     let server = start("CREATE USER 'app'@'%'; CREATE USER 'app-a'@'%'; CREATE USER 'app-b'@'%';");

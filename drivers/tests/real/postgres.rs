@@ -49,8 +49,12 @@ fn driver(port: u16) -> Postgres {
 
 /// The first cell of an answer, as the administrator gets it.
 async fn ask(port: u16, sql: &str) -> Option<String> {
+    ask_in(port, "postgres", sql).await
+}
+
+async fn ask_in(port: u16, database: &str, sql: &str) -> Option<String> {
     let mut config = tokio_postgres::Config::new();
-    config.host("127.0.0.1").port(port).user(ADMIN).password(ADMIN_SECRET).dbname("postgres");
+    config.host("127.0.0.1").port(port).user(ADMIN).password(ADMIN_SECRET).dbname(database);
     let mut last = None;
     // A server that has its port may still be starting.
     for _ in 0..500 {
@@ -233,6 +237,45 @@ async fn a_user_lives_as_long_as_his_lease_and_leaves_nothing_that_is_his() {
         ask(server.port, "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'v-app%'").await.as_deref(),
         Some("0")
     );
+    driver.revoke(admin(&ours), lease).await.expect("revoked twice is revoked once");
+}
+
+/// A role is the whole cluster's: what he made in another database, or was granted there, keeps him from being dropped.
+#[tokio::test]
+async fn a_user_who_has_something_in_other_databases_is_dropped_all_the_same() {
+    let server = start();
+    let (driver, ours, password) = (driver(server.port), secret(ADMIN_SECRET), secret("lived"));
+    ask(server.port, "CREATE ROLE readers").await;
+    for database in ["other", "we\"ird", "third"] {
+        let quoted = database.replace('"', "\"\"");
+        ask(server.port, &format!("CREATE DATABASE \"{quoted}\"")).await;
+        ask_in(server.port, database, "GRANT CREATE ON SCHEMA public TO readers").await;
+    }
+    let login = Login { user: "v-app-\"1\"", secret: &password };
+    let until = Timestamp::parse_rfc3339("2090-01-01T00:00:00Z").expect("a time");
+    let lease = Lease { login, like: "readers", until };
+    driver.create(admin(&ours), lease).await.expect("it is made");
+    for database in ["other", "we\"ird"] {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(server.port).user(login.user).password("lived").dbname(database);
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.expect("a session");
+        tokio::spawn(connection);
+        client.batch_execute("CREATE TABLE his (x int)").await.expect("a table");
+        client.batch_execute("SELECT lo_create(0)").await.expect("a large object");
+    }
+    let granted = "CREATE TABLE given (x int); GRANT SELECT ON given TO \"v-app-\"\"1\"\"\"";
+    ask_in(server.port, "third", granted).await;
+    ask(server.port, "GRANT CONNECT ON DATABASE third TO \"v-app-\"\"1\"\"\"").await;
+    driver.revoke(admin(&ours), lease).await.expect("it is revoked");
+    let left = ask(server.port, "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'v-app%'").await;
+    assert_eq!(left.as_deref(), Some("0"));
+    for database in ["other", "we\"ird"] {
+        let owner = ask_in(server.port, database, "SELECT tableowner FROM pg_tables WHERE tablename = 'his'").await;
+        assert_eq!(owner.as_deref(), Some("readers"), "{database}");
+        let object = "SELECT lomowner::regrole::text FROM pg_largeobject_metadata";
+        assert_eq!(ask_in(server.port, database, object).await.as_deref(), Some("readers"), "{database}");
+    }
+    assert_eq!(ask_in(server.port, "third", "SELECT count(*) FROM given").await.as_deref(), Some("0"), "it stays");
     driver.revoke(admin(&ours), lease).await.expect("revoked twice is revoked once");
 }
 

@@ -95,6 +95,33 @@ async fn what_is_refused_is_told_from_what_is_away_and_what_may_have_happened() 
     }
 }
 
+/// What is set at a server that writes it nowhere is lost at its next start: it is not set, and the words say what is missing.
+#[tokio::test]
+async fn a_server_without_an_acl_file_is_refused_by_the_name_of_what_it_lacks() {
+    let mut server = Server::home();
+    let (home, port) = (server.path(""), server.port.to_string());
+    let ours = hex::encode(digest(&SHA256, ADMIN_SECRET.as_bytes()));
+    let mut command = Command::new("/usr/bin/redis-server");
+    command.args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"]);
+    command.args(["--user", "default", "off", "--user", "app", "on", "~*", "+get"]);
+    command.args(["--user", ADMIN, "on", &format!("#{ours}"), "~*", "&*", "+@all"]);
+    server.start(command.arg("--dir").arg(home));
+    let (driver, ours, one) = (driver(server.port), secret(ADMIN_SECRET), secret("one"));
+    let login = Login { user: "app", secret: &one };
+    let lease = Lease { login: Login { user: "v-app", ..login }, like: "app", until: Timestamp::from_unix(0) };
+    for refused in [
+        driver.set(admin(&ours), login, Others::Replaced).await,
+        driver.retire(admin(&ours), login, Others::Replaced).await,
+        driver.create(admin(&ours), lease).await,
+        driver.revoke(admin(&ours), lease).await,
+    ] {
+        let says =
+            matches!(&refused, Err(Fault::Refused(why)) if why.contains("aclfile") && why.contains("next start"));
+        assert!(says, "{refused:?}");
+    }
+    assert!(matches!(driver.test(login).await, Err(Fault::Refused(_))), "nothing was set");
+}
+
 #[tokio::test]
 async fn a_rotation_killed_at_any_step_ends_in_a_credential_that_logs_in() {
     let server = start("user app on ~* +get\nuser keyed on ~* +get\n");

@@ -6,5 +6,5 @@ mod malformed;
 mod words;
 
 pub use malformed::Malformed;
-pub use shown::{hidden, shown};
+pub use shown::{hidden, shown, turns};
 pub(crate) use words::{serde_as_text, words};

@@ -29,6 +29,12 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Whether a text has a character that moves others about (Bidi_Control of Unicode): then it is read in another order than it is written.
+/// Less than [`hidden`]: what people write in their own words may have joiners and blanks.
+pub fn turns(text: &str) -> bool {
+    text.chars().any(|c| TURNING.iter().any(|(first, last)| (*first..=*last).contains(&c)))
+}
+
 /// Whether a character shows nothing, or moves others about.
 fn is_hidden(c: char) -> bool {
     if c.is_ascii() {
@@ -47,6 +53,10 @@ fn is_hidden(c: char) -> bool {
     }
 }
 
+/// Marks, embeddings, overrides and isolates of direction.
+const TURNING: [(char, char); 4] =
+    [('\u{61c}', '\u{61c}'), ('\u{200e}', '\u{200f}'), ('\u{202a}', '\u{202e}'), ('\u{2066}', '\u{2069}')];
+
 /// Letters, marks and symbols that draw nothing (most are Default_Ignorable_Code_Point of Unicode).
 const BLANK: [(char, char); 10] = [
     ('\u{34f}', '\u{34f}'),
@@ -64,6 +74,16 @@ const BLANK: [(char, char); 10] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_moves_others_about_is_told_from_what_joins_them() {
+        for text in ["", "the database", "עברית", "می\u{200c}خواهم", "\u{2764}\u{fe0f}", "a\u{a0}b"] {
+            assert!(!turns(text), "{text:?}");
+        }
+        for text in ["safe \u{202e}3nimda", "\u{2066}a\u{2069}", "a\u{200f}", "\u{61c}"] {
+            assert!(turns(text) && hidden(text).is_some(), "{text:?}");
+        }
+    }
 
     #[test]
     fn what_nobody_sees_is_shown_and_what_everybody_sees_is_left_alone() {

@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Action, Grant, Owner};
-use store::{AccessEntry, Accessed, Attested, Judged, RecordFilter, Recorded, SEALED, SealedValue, Showing, Used};
+use store::{
+    AccessEntry, Accessed, Attested, Judged, ListedRecord, RecordFilter, RecordPlace, Recorded, SEALED, SealedValue,
+    Showing, Used,
+};
 
 use super::held::{Held, Open};
 use super::record::{ROTATES, TRANSIT_KEY, TransitKey, place};
 use crate::envelope::{self, Dek, Envelope, Forged};
 use crate::error::SecretError;
+use crate::page::{Page, all_taken, taken};
 use crate::transit::{KeyName, Keyset};
 use crate::vault::Vault;
 
@@ -62,30 +66,28 @@ impl TransitKeys {
         after: Option<String>,
         limit: usize,
         may: impl Fn(&Owner, &KeyName) -> bool,
-    ) -> Result<(Vec<TransitKey>, Option<String>), SecretError> {
+    ) -> Result<Page<TransitKey>, SecretError> {
         let limit = limit.clamp(1, PAGE_MAX);
-        let (mut found, mut after, mut looked) = (Vec::new(), after, 0);
+        let (mut found, mut after, mut looked) = (Page::new(), after, 0);
         while looked < LOOKED_MAX {
             let owner = owner.map(ToString::to_string);
             let filter = RecordFilter { owner, after: after.clone(), limit: PAGE_MAX, ..RecordFilter::default() };
-            let page = self.vault.ledger().record_list(TRANSIT_KEY, filter).await?;
+            let page = self.vault.ledger().record_page(TRANSIT_KEY, filter).await?;
             let is_last = page.len() < PAGE_MAX;
             looked += page.len();
-            for record in page {
-                let key = TransitKey::of(record.into_inner())?;
-                if found.len() == limit {
-                    return Ok((found, after));
+            for ListedRecord { id, record, .. } in page {
+                if found.items.len() == limit {
+                    return Ok(found.until(after));
                 }
-                after = Some(key.name().as_str().to_owned());
-                if !key.is_gone() && may(key.owner(), key.name()) {
-                    found.push(key);
-                }
+                after = Some(id);
+                let key = found.believed(taken(record, TransitKey::of));
+                found.items.extend(key.filter(|key| !key.is_gone() && may(key.owner(), key.name())));
             }
             if is_last {
-                return Ok((found, None));
+                return Ok(found);
             }
         }
-        Ok((found, after))
+        Ok(found.until(after))
     }
 
     /// Those that get a new version by themselves, by name.
@@ -97,14 +99,12 @@ impl TransitKeys {
         loop {
             let lookup = Some(ROTATES.to_owned());
             let filter = RecordFilter { lookup, after: after.take(), limit: PAGE_MAX, ..RecordFilter::default() };
-            let page = self.vault.ledger().record_list(TRANSIT_KEY, filter).await?;
-            let is_full = page.len() == PAGE_MAX;
-            for record in page {
-                all.push(TransitKey::of(record.into_inner())?);
-            }
-            match all.last().filter(|_| is_full) {
-                Some(last) => after = Some(last.name().as_str().to_owned()),
-                None => return Ok(all),
+            let page = self.vault.ledger().record_page(TRANSIT_KEY, filter).await?;
+            after = page.last().filter(|_| page.len() == PAGE_MAX).map(|last| last.id.clone());
+            // One that somebody altered holds no other key's new version up.
+            all.extend(all_taken(page, TransitKey::of));
+            if after.is_none() {
+                return Ok(all);
             }
         }
     }
@@ -116,9 +116,9 @@ impl TransitKeys {
             grant.action() == action && on.path.as_deref() == Some(name.as_str()) && on.owner.as_ref() == Some(owner);
         match is_for {
             true => Ok(()),
-            false => {
-                Err(SecretError::Conflict(format!("{name} is another key than the one that was asked for: ask again")))
-            }
+            false => Err(SecretError::Conflict(format!(
+                "another key has the name {name} than the one that was asked for: ask again"
+            ))),
         }
     }
 
@@ -139,7 +139,7 @@ impl TransitKeys {
             return Ok(Found::Held(open));
         }
         let key = self.there(name).await?;
-        let moved = || SecretError::Conflict(format!("{name} changes just now: try again"));
+        let moved = || SecretError::Conflict(format!("the key {name} changes just now: try again"));
         let value = self.vault.ledger().value(&key.value()).await?.ok_or_else(moved)?;
         Ok(Found::Sealed(Arc::new(key), Box::new(value.into_inner())))
     }
@@ -162,8 +162,7 @@ impl TransitKeys {
             until: None,
             // Its terms count as they are at the leaf, whichever node wrote them.
             judged: vec![Judged {
-                kind: TRANSIT_KEY,
-                id: found.key().name.as_str().to_owned(),
+                place: RecordPlace::of(TRANSIT_KEY, found.key().name.as_str()),
                 version: found.key().record,
             }],
             used: Some(used),

@@ -143,7 +143,7 @@ impl TransitKeys {
         TransitKeys::is_for(&grant, Action::DestroyTransitKey, name, key.owner())?;
         if !key.is_deletable() {
             let why = "is not to be destroyed: say that it may be (deletable), and then destroy it";
-            return Err(SecretError::Conflict(format!("{name} {why}")));
+            return Err(SecretError::Conflict(format!("the key {name} {why}")));
         }
         let actor = ActorStamp::from(grant.actor());
         let body = Body { gone: true, versions: Vec::new(), ..key.body.clone() };
@@ -223,7 +223,7 @@ fn days(days: u32) -> Result<(), SecretError> {
 }
 
 fn moving(name: &KeyName) -> SecretError {
-    SecretError::Conflict(format!("{name} changes all the time: try again"))
+    SecretError::Conflict(format!("the key {name} changes all the time: try again"))
 }
 
 /// Ten years.

@@ -76,7 +76,7 @@ impl TransitKeys {
                 return Ok(InUse { open, leaf: recorded.leaf() });
             }
         }
-        Err(SecretError::Conflict(format!("{name} changes all the time: try again")))
+        Err(SecretError::Conflict(format!("the key {name} changes all the time: try again")))
     }
 }
 

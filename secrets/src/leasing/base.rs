@@ -14,6 +14,7 @@ use crate::envelope::{Context, seal};
 use crate::error::SecretError;
 use crate::kinds::{Fields, PasswordWish};
 use crate::nouns::{FieldName, SecretPath, Which};
+use crate::page::{Page, all_taken, taken};
 use crate::rotation::{Outcome, USER_BYTES_MAX};
 use crate::turning::{At, Line, Login, Pinned, Place, Warrants, is_reason, login_of};
 use crate::vault::{Vault, value_id};
@@ -95,7 +96,7 @@ impl Leases {
         Vault::is_for(&grant, Action::WriteSecret, path, owner)?;
         let there = self.last_role(path).await?;
         if there.as_ref().is_some_and(|role| !role.body.ended && role.owner != *owner) {
-            return Err(SecretError::Conflict(format!("{path} is a role of another owner")));
+            return Err(SecretError::Conflict(format!("the role {path} is one of another owner")));
         }
         let RoleWish { place, admin, line, like, secs, secs_max } = wish;
         let mut at = place.at(Some(&admin), line)?;
@@ -144,12 +145,16 @@ impl Leases {
     ///
     /// # Errors
     /// [`SecretError::Store`].
-    pub async fn list(&self, after: Option<String>, limit: usize) -> Result<(Vec<Lease>, Option<String>), SecretError> {
+    pub async fn list(&self, after: Option<String>, limit: usize) -> Result<Page<Lease>, SecretError> {
         let limit = limit.clamp(1, PAGE_MAX);
-        let page = self.vault.ledger().record_list(LEASE, due::all(after, limit)).await?;
-        let last = page.last().filter(|_| page.len() == limit).and_then(|record| record.lookup.clone());
-        let leases = page.into_iter().map(|record| Lease::of(record.into_inner())).collect::<Result<_, _>>()?;
-        Ok((leases, last))
+        let page = self.vault.ledger().record_page(LEASE, due::all(after, limit)).await?;
+        let last = page.last().filter(|_| page.len() == limit).and_then(|last| last.lookup.clone());
+        let mut found = Page::new();
+        for listed in page {
+            let lease = found.believed(taken(listed.record, Lease::of));
+            found.items.extend(lease);
+        }
+        Ok(found.until(last))
     }
 
     /// Makes a user and shows his password, once. What a crash leaves at each step:
@@ -344,10 +349,13 @@ impl Leases {
     async fn has_room(&self, role: &LeaseRole) -> Result<(), SecretError> {
         let owner = Some(role.owner.as_str().to_owned());
         let filter = RecordFilter { owner, ..due::all(None, LEASES_OF_OWNER_MAX) };
-        let page = self.vault.ledger().record_list(LEASE, filter).await?;
+        let page = self.vault.ledger().record_page(LEASE, filter).await?;
         let is_full = page.len() >= LEASES_OF_OWNER_MAX;
-        let standing = page.into_iter().map(|record| Lease::of(record.into_inner())).collect::<Result<Vec<_>, _>>()?;
-        let of_role = standing.iter().filter(|lease| lease.role == role.path).count();
+        let listed = page.len();
+        let standing = all_taken(page, Lease::of);
+        // Of whichever role one is that somebody altered: its user may stand there.
+        let altered = listed.saturating_sub(standing.len());
+        let of_role = standing.iter().filter(|lease| lease.role == role.path).count().saturating_add(altered);
         let underway = self.underway();
         let is_new = |id: &String| !standing.iter().any(|lease| lease.id == *id);
         let begun = underway.iter().filter(|(id, path)| **path == role.path && is_new(id)).count();

@@ -8,6 +8,7 @@ use super::place::{Hirer, Tenancy};
 use super::records::{LEASE, Lease, MAKING_SECS_MAX, Stage};
 use crate::due;
 use crate::error::SecretError;
+use crate::page::all_taken;
 use crate::rotation::SAID_CHARS_MAX;
 use crate::turning::Warrants;
 
@@ -19,12 +20,11 @@ impl Leases {
     pub async fn due_by(&self, now: u64, limit: usize) -> Result<(Vec<Lease>, Option<u64>), SecretError> {
         let (mut found, mut next) = (Vec::new(), None);
         for is_troubled in [false, true] {
-            let page = self.vault.ledger().record_list(LEASE, due::by(is_troubled, now, None, limit)).await?;
-            for record in page {
-                found.push(Lease::of(record.into_inner())?);
-            }
-            let first = self.vault.ledger().record_list(LEASE, due::next(is_troubled, now)).await?.pop();
-            let at = first.and_then(|record| due::time_of(record.lookup.as_deref().unwrap_or_default()));
+            // One that somebody altered keeps nobody else's user there.
+            let page = self.vault.ledger().record_page(LEASE, due::by(is_troubled, now, None, limit)).await?;
+            found.extend(all_taken(page, Lease::of));
+            let first = self.vault.ledger().record_page(LEASE, due::next(is_troubled, now)).await?.pop();
+            let at = first.and_then(|first| due::time_of(first.lookup.as_deref().unwrap_or_default()));
             next = [next, at].into_iter().flatten().min();
         }
         Ok((found, next))
@@ -35,8 +35,7 @@ impl Leases {
     /// # Errors
     /// [`SecretError::Store`].
     pub async fn troubled(&self, limit: usize) -> Result<Vec<Lease>, SecretError> {
-        let page = self.vault.ledger().record_list(LEASE, due::troubled(limit)).await?;
-        page.into_iter().map(|record| Lease::of(record.into_inner())).collect()
+        Ok(all_taken(self.vault.ledger().record_page(LEASE, due::troubled(limit)).await?, Lease::of))
     }
 
     /// When something is to be done with it: who is being made is left to whoever makes him, as long as that may be.

@@ -1,7 +1,7 @@
 //! What people say of a refresh: set up, asked for now, gone on with, ended.
 
 use policy::{Action, Grant};
-use store::RecordFilter;
+use store::{ListedRecord, RecordFilter};
 
 use super::endpoint::{Endpoint, Endpoints};
 use super::record::{Body, REFRESH, Refresh, Way};
@@ -9,6 +9,7 @@ use crate::due;
 use crate::error::SecretError;
 use crate::kinds::Kind;
 use crate::nouns::SecretPath;
+use crate::page::all_taken;
 use crate::vault::Vault;
 
 /// Refreshes of the register. Cheap to clone.
@@ -81,7 +82,7 @@ impl Refreshes {
         if there.as_ref().is_some_and(|there| self.is_asking(there, now)) {
             return Err(under_way(path));
         }
-        let version = there.map_or(0, |there| there.version);
+        let (version, refreshed) = there.map_or((0, None), |there| (there.version, there.body.refreshed));
         let client = client.as_str().to_owned();
         let mut body = Body {
             at,
@@ -89,6 +90,7 @@ impl Refreshes {
             way,
             ahead_secs,
             due: now,
+            refreshed,
             asking: None,
             tries: 0,
             said: String::new(),
@@ -149,9 +151,9 @@ impl Refreshes {
         let (mut found, mut next) = (Vec::new(), None);
         for is_troubled in [false, true] {
             let page = self.found(due::by(is_troubled, now, None, limit)).await?;
-            found.extend(page.into_iter().map(|(refresh, _)| refresh));
+            found.extend(all_taken(page, Refresh::of));
             let first = self.found(due::next(is_troubled, now)).await?.pop();
-            let at = first.and_then(|(_, key)| due::time_of(&key.unwrap_or_default()));
+            let at = first.and_then(|first| due::time_of(&first.lookup.unwrap_or_default()));
             next = [next, at].into_iter().flatten().min();
         }
         Ok((found, next))
@@ -162,17 +164,12 @@ impl Refreshes {
     /// # Errors
     /// [`SecretError::Store`].
     pub async fn troubled(&self, limit: usize) -> Result<Vec<Refresh>, SecretError> {
-        Ok(self.found(due::troubled(limit)).await?.into_iter().map(|(refresh, _)| refresh).collect())
+        Ok(all_taken(self.found(due::troubled(limit)).await?, Refresh::of))
     }
 
-    async fn found(&self, filter: RecordFilter) -> Result<Vec<(Refresh, Option<String>)>, SecretError> {
-        let page = self.vault.ledger().record_list(REFRESH, filter).await?;
-        let each = page.into_iter().map(|record| {
-            let record = record.into_inner();
-            let key = record.lookup.clone();
-            Ok((Refresh::of(record)?, key))
-        });
-        each.collect()
+    /// Each for itself: one that somebody altered holds no other refresh up.
+    async fn found(&self, filter: RecordFilter) -> Result<Vec<ListedRecord>, SecretError> {
+        Ok(self.vault.ledger().record_page(REFRESH, filter).await?)
     }
 
     /// Whether some node may be at it: this one is known to be by its own tasks, and none of them says a word meanwhile.
@@ -202,7 +199,7 @@ impl Refreshes {
 }
 
 fn under_way(path: &SecretPath) -> SecretError {
-    SecretError::Conflict(format!("{path} is being refreshed at this moment: try again in two minutes"))
+    SecretError::Conflict(format!("the secret {path} is being refreshed at this moment: try again in two minutes"))
 }
 
 /// Two nodes' clocks agree within this.

@@ -74,6 +74,9 @@ pub(super) struct Body {
     pub ahead_secs: u64,
     /// When it is asked next, in seconds since 1970.
     pub due: u64,
+    /// When the last token came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refreshed: Option<u64>,
     /// Somebody asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asking: Option<Asking>,
@@ -192,6 +195,11 @@ impl Refresh {
         (self.body.tries > 0).then_some((self.body.tries, self.body.said.as_str()))
     }
 
+    /// When the last token came; none where none did yet.
+    pub fn refreshed(&self) -> Option<u64> {
+        self.body.refreshed
+    }
+
     /// When it is asked next; none where somebody has to look first.
     pub fn due(&self) -> Option<u64> {
         match (self.body.asking, self.body.halted) {
@@ -248,6 +256,7 @@ mod tests {
             way,
             ahead_secs: 600,
             due: 0,
+            refreshed: None,
             asking,
             tries: 0,
             said: String::new(),

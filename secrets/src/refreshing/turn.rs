@@ -120,6 +120,7 @@ impl Refreshes {
         let now = self.seconds().await?;
         let end = now.saturating_add(tokens.expires_in.unwrap_or(EXPIRES_IN_SECS));
         refresh.body.holds_until(end, now);
+        refresh.body.refreshed = Some(now);
         let mut patch = Patch::new();
         let mut set = |name: &str, value: &str| -> Result<(), SecretError> {
             patch = std::mem::take(&mut patch).set(name.parse::<FieldName>()?, value.as_bytes().to_vec());
@@ -143,7 +144,7 @@ fn secret(opened: &Used, name: &str) -> Result<Secret<String>, SecretError> {
 }
 
 fn none(path: &SecretPath, what: &str) -> SecretError {
-    SecretError::NotFound(format!("{path} has no {what}"))
+    SecretError::NotFound(format!("the secret {path} has no {what}"))
 }
 
 /// Longer than asking and keeping take together.

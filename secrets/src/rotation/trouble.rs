@@ -31,7 +31,8 @@ pub enum Why {
     /// The credential in use logs in, the new one is discarded.
     #[error(
         "the target refuses to set the new credential; the one in use logs in. Where the rotation's administrator is not let in, write \
-         his present name and password into his secret; where he has no right to set it, give him that; then resume"
+         his present name and password into his secret; where he has no right to set it, give him that; where the target says what else it \
+         lacks, see to that; then resume"
     )]
     SetRefused,
     /// The credential in use logs in, the new one is discarded.

@@ -7,7 +7,9 @@ pub enum TransitError {
     #[error("it does not read as `chy:vN:` and base64: give back what was answered, unchanged")]
     Malformed,
     /// The key never had this version.
-    #[error("this key has no version {0}: it is a text of another key, or of a register that is ahead of this one")]
+    #[error(
+        "this key has no version {0}: name one that it has; of a text, it is another key's, or of a register that is ahead of this one"
+    )]
     NoVersion(u32),
     /// The version is not used any more.
     #[error(

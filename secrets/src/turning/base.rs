@@ -1,16 +1,15 @@
-//! What people say of a rotation: its settings, its word, its end.
+//! What people say of a rotation that is set up: its word, its end.
 
 use policy::Grant;
-use store::RecordFilter;
+use store::{ListedRecord, RecordFilter};
 
-use super::place::{At, Line, Pinned, Place, Product, Targets};
 use super::record::{Body, Leaked, ROTATION, Turning};
 use crate::due;
 use crate::error::SecretError;
-use crate::kinds::{Fields, Kind};
-use crate::nouns::{Label, SecretPath};
-use crate::rotation::{Credential, NotNow, Rotation, Settings, SettingsError};
-use crate::vault::{Beside, Secret, Vault, Version};
+use crate::nouns::SecretPath;
+use crate::page::{Page, all_taken, taken};
+use crate::rotation::{NotNow, Rotation, SettingsError};
+use crate::vault::{Beside, Vault};
 
 /// Rotations of the register. Cheap to clone.
 #[derive(Clone)]
@@ -26,19 +25,6 @@ pub struct Due {
     pub found: Vec<Turning>,
     /// When the next of the others is.
     pub next: Option<u64>,
-}
-
-/// What is said of a rotation when it is set up, or changed.
-#[derive(Clone, Debug)]
-pub struct TurningWish {
-    /// How it is done.
-    pub settings: Settings,
-    /// Where it is; what is left out is as the secret's fields say.
-    pub place: Place,
-    /// The secret of who sets passwords there; none where a program or a hook has its own.
-    pub admin: Option<SecretPath>,
-    /// How it is spoken to.
-    pub line: Line,
 }
 
 impl Rotations {
@@ -67,14 +53,14 @@ impl Rotations {
             while found.len() < limit {
                 let page = self.found(due::by(is_troubled, now, after.take(), PAGE_MAX.min(limit))).await?;
                 let is_full = page.len() == PAGE_MAX.min(limit);
-                after = page.last().filter(|_| is_full).and_then(|(_, key)| key.clone());
-                found.extend(page.into_iter().map(|(turning, _)| turning));
+                after = page.last().filter(|_| is_full).and_then(|last| last.lookup.clone());
+                found.extend(all_taken(page, Turning::of));
                 if after.is_none() {
                     break;
                 }
             }
             let first = self.found(due::next(is_troubled, now)).await?.pop();
-            let at = first.and_then(|(_, key)| due::time_of(&key.unwrap_or_default()));
+            let at = first.and_then(|first| due::time_of(&first.lookup.unwrap_or_default()));
             next = [next, at].into_iter().flatten().min();
         }
         Ok(Due { found, next })
@@ -85,78 +71,28 @@ impl Rotations {
     /// # Errors
     /// [`SecretError::Store`].
     pub async fn troubled(&self, limit: usize) -> Result<Vec<Turning>, SecretError> {
-        Ok(self.found(due::troubled(limit)).await?.into_iter().map(|(turning, _)| turning).collect())
+        Ok(all_taken(self.found(due::troubled(limit)).await?, Turning::of))
     }
 
     /// A page of all that were set up and did not end, by path, and where the next begins. For eyes.
     ///
     /// # Errors
     /// [`SecretError::Store`].
-    pub async fn list(
-        &self,
-        after: Option<String>,
-        limit: usize,
-    ) -> Result<(Vec<Turning>, Option<String>), SecretError> {
+    pub async fn list(&self, after: Option<String>, limit: usize) -> Result<Page<Turning>, SecretError> {
         let limit = limit.clamp(1, PAGE_MAX);
         let page = self.found(RecordFilter { after, limit, ..RecordFilter::default() }).await?;
-        let last = page.last().filter(|_| page.len() == limit).map(|(turning, _)| turning.path.as_str().to_owned());
-        let standing = page.into_iter().map(|(turning, _)| turning).filter(|turning| !turning.body.ended);
-        Ok((standing.collect(), last))
-    }
-
-    async fn found(&self, filter: RecordFilter) -> Result<Vec<(Turning, Option<String>)>, SecretError> {
-        let page = self.vault.ledger().record_list(ROTATION, filter).await?;
-        let each = page.into_iter().map(|record| {
-            let record = record.into_inner();
-            let key = record.lookup.clone();
-            Ok((Turning::of(record)?, key))
-        });
-        each.collect()
-    }
-
-    /// Sets up a rotation of a secret, or changes one that rests. What is current is what is in use from now on.
-    ///
-    /// # Errors
-    /// [`SecretError::Invalid`], which says what to change; [`SecretError::Conflict`]: one is under way.
-    pub async fn set(
-        &self,
-        grant: Grant,
-        path: &SecretPath,
-        wish: TurningWish,
-        targets: &impl Targets,
-    ) -> Result<Turning, SecretError> {
-        let there = self.last(path).await?;
-        // What can be judged without it is judged before anything is opened.
-        self.is_settled(&self.vault.there(path).await?, &wish).await?;
-        let current = self.vault.current(&grant, path).await?;
-        is_exchangeable(current.kind, current.expires.is_some())?;
-        let mut at = place(&wish, &current.fields)?;
-        if let Some(admin) = &wish.admin {
-            at.pinned = Some(Pinned::of(&self.vault.there(admin).await?));
+        let last = page.last().filter(|_| page.len() == limit).map(|last| last.id.clone());
+        let mut found = Page::new();
+        for listed in page {
+            let turning = found.believed(taken(listed.record, Turning::of));
+            found.items.extend(turning.filter(|turning| !turning.body.ended));
         }
-        targets.check(&at, &current.owner, &wish.settings).map_err(|why| SecretError::invalid("target", why))?;
-        let user = current.fields.text("username").unwrap_or_default().to_owned();
-        let version = there.as_ref().map_or(0, |turning| turning.version);
-        let leaked = there.as_ref().and_then(|turning| turning.body.leaked.clone());
-        let rotation = match there {
-            Some(Turning { body: Body { mut rotation, ended: false, .. }, .. }) => {
-                rotation.change(wish.settings).map_err(not_now)?;
-                rotation
-            }
-            ended => {
-                let since = u64::try_from(current.at.unix()).unwrap_or_default();
-                let credential = Credential { version: current.number, user };
-                let new = Rotation::new(path.as_str(), wish.settings, credential, since).map_err(unfit)?;
-                match &ended {
-                    Some(before) => new.behind(&before.body.rotation),
-                    None => new,
-                }
-            }
-        };
-        let body = Body { rotation, at, claim: None, ended: false, leaked };
-        let turning = Turning { path: path.clone(), owner: current.owner, version, body, changed: None };
-        self.write(&grant, &turning).await?;
-        self.there(path).await
+        Ok(found.until(last))
+    }
+
+    /// Each for itself: one that somebody altered holds no other rotation up.
+    async fn found(&self, filter: RecordFilter) -> Result<Vec<ListedRecord>, SecretError> {
+        Ok(self.vault.ledger().record_page(ROTATION, filter).await?)
     }
 
     /// Ends a rotation that rests or halted: the secret is written by hand again, and nothing is asked of the target any more.
@@ -245,31 +181,9 @@ impl Rotations {
                 Err(other) => return Err(other),
             }
         }
-        Err(SecretError::Conflict(last.unwrap_or_else(|| format!("{path} changes all the time: try again"))))
-    }
-
-    /// Whether settings do what they say with a secret, as far as that is known without opening it.
-    async fn is_settled(&self, secret: &Secret, wish: &TurningWish) -> Result<(), SecretError> {
-        wish.settings.check().map_err(unfit)?;
-        if wish.settings.schedule.windows.len() > WINDOWS_MAX {
-            return Err(SecretError::invalid("windows", format!("at most {WINDOWS_MAX}")));
-        }
-        is_exchangeable(secret.kind(), secret.ends().is_some())?;
-        let now = self.vault.now().await?;
-        let is_current = |version: &Version| version.labels.iter().any(|label| label == Label::CURRENT);
-        let current = secret.versions(now).into_iter().find(is_current);
-        let has = |name: &str| current.as_ref().is_none_or(|version| version.fields.iter().any(|field| field == name));
-        match () {
-            () if wish.place.product.is_none() && !has("engine") => Err(SecretError::invalid(
-                "driver",
-                format!("the secret has no field `engine`: {}", super::place::DRIVERS),
-            )),
-            () if !has("username") => Err(SecretError::invalid(
-                "secret",
-                "it has no field `username`: write one, since a rotation says whose password it is",
-            )),
-            () => Ok(()),
-        }
+        Err(SecretError::Conflict(
+            last.unwrap_or_else(|| format!("the rotation of {path} changes all the time: try again")),
+        ))
     }
 
     /// Writes the record, and the labels that follow from it.
@@ -289,51 +203,10 @@ impl Rotations {
         Ok(u64::try_from(self.vault.now().await?.unix()).unwrap_or_default())
     }
 
-    async fn last(&self, path: &SecretPath) -> Result<Option<Turning>, SecretError> {
+    pub(super) async fn last(&self, path: &SecretPath) -> Result<Option<Turning>, SecretError> {
         let record = self.vault.ledger().record_get(ROTATION, path.as_str()).await?;
         record.map(|record| Turning::of(record.into_inner())).transpose()
     }
-}
-
-/// What has a user and a password, and no end of its own.
-fn is_exchangeable(kind: Kind, has_end: bool) -> Result<(), SecretError> {
-    let has_login = match kind {
-        Kind::DatabasePassword | Kind::DatabaseConnection | Kind::CacheConnection => true,
-        Kind::ServiceAccount | Kind::QueueConnection => true,
-        Kind::Generic | Kind::ApiKey | Kind::OauthClient => false,
-        Kind::OauthToken | Kind::JwtSigningKey | Kind::WebhookSecret | Kind::ObjectStorageConnection => false,
-        Kind::SshKey | Kind::CertificateBundle | Kind::TotpSeed | Kind::Note | Kind::File => false,
-    };
-    match (has_login, has_end) {
-        (true, false) => Ok(()),
-        (true, true) => Err(SecretError::invalid(
-            "secret",
-            "its current version has an end of its own: write one without, since a rotation may go back to it",
-        )),
-        (false, _) => Err(SecretError::invalid(
-            "secret",
-            format!(
-                "a {kind} is not exchanged by a driver: {} are",
-                "database-password, service-account and the connections to databases, caches and queues"
-            ),
-        )),
-    }
-}
-
-/// Where it is. The name of a program or a hook is said, and never taken from a field: whoever writes that would choose among them.
-fn place(wish: &TurningWish, fields: &Fields) -> Result<At, SecretError> {
-    let field = |name: &str| fields.text(name).map(str::to_owned);
-    let Place { product, host, port, database } = wish.place.clone();
-    let product = product.or_else(|| Product::of(&field("engine")?).filter(|product| !product.is_outside()));
-    let is_outside = product.is_some_and(Product::is_outside);
-    let of_fields = |name: &str| field(name).filter(|_| !is_outside);
-    let place = Place {
-        product,
-        host: host.or_else(|| of_fields("host")),
-        port: port.or_else(|| of_fields("port")?.parse().ok()).filter(|_| !is_outside),
-        database: database.or_else(|| of_fields("database")).filter(|_| !is_outside),
-    };
-    place.at(wish.admin.as_ref(), wish.line.clone())
 }
 
 pub(super) fn not_now(error: NotNow) -> SecretError {
@@ -343,7 +216,7 @@ pub(super) fn not_now(error: NotNow) -> SecretError {
     }
 }
 
-fn unfit(error: SettingsError) -> SecretError {
+pub(super) fn unfit(error: SettingsError) -> SecretError {
     SecretError::invalid("settings", error.to_string())
 }
 
@@ -355,8 +228,6 @@ pub fn is_reason(text: &str) -> bool {
 
 /// The longest reason that somebody gives.
 pub const REASON_CHARS_MAX: usize = 200;
-/// More windows are a calendar.
-pub const WINDOWS_MAX: usize = 16;
 /// Tries upon what others change all the time; then the caller is told to come back.
 const TRIES_MAX: usize = 8;
 const PAGE_MAX: usize = 1_000;

@@ -12,11 +12,13 @@ mod record;
 
 mod base;
 mod overdue;
+mod setting;
 mod turn;
 
-pub use base::{Due, REASON_CHARS_MAX, Rotations, TurningWish, WINDOWS_MAX, is_reason};
+pub use base::{Due, REASON_CHARS_MAX, Rotations, is_reason};
 pub use overdue::Overdue;
 pub use place::{At, Errand, Line, Login, Pinned, Place, Product, ROOTS_BYTES_MAX, Targets, Warrants};
 pub use record::{Leaked, Turning};
+pub use setting::{TurningWish, WINDOWS_MAX};
 pub use turn::Turn;
 pub(crate) use turn::login_of;

@@ -1,12 +1,13 @@
 //! Which credentials are older than their rotations allow.
 
 use policy::{Owner, Timestamp};
-use store::RecordFilter;
+use store::{ListedRecord, RecordFilter};
 
 use super::base::Rotations;
 use super::record::{ROTATION, Turning};
 use crate::due;
 use crate::error::SecretError;
+use crate::page::{Page, taken};
 
 /// A rotation whose credential is older than its period, and by how many seconds.
 pub type Overdue = (Turning, u64);
@@ -22,30 +23,29 @@ impl Rotations {
         (owner, now, grace_secs): (Option<&Owner>, Timestamp, u64),
         mut after: Option<String>,
         limit: usize,
-    ) -> Result<(Vec<Overdue>, Option<String>), SecretError> {
+    ) -> Result<Page<Overdue>, SecretError> {
         let now = u64::try_from(now.unix()).unwrap_or_default();
-        let (mut found, mut looked) = (Vec::new(), 0);
+        let (mut found, mut looked) = (Page::new(), 0);
         while looked < LOOKED_MAX {
             let owner = owner.map(ToString::to_string);
             let filter = RecordFilter { owner, ..due::all(after.clone(), PAGE_MAX) };
-            let page = self.vault.ledger().record_list(ROTATION, filter).await?;
+            let page = self.vault.ledger().record_page(ROTATION, filter).await?;
             let is_last = page.len() < PAGE_MAX;
             looked += page.len();
-            for record in page {
-                if found.len() == limit {
-                    return Ok((found, after));
+            for ListedRecord { lookup, record, .. } in page {
+                if found.items.len() == limit {
+                    return Ok(found.until(after));
                 }
-                let record = record.into_inner();
-                after.clone_from(&record.lookup);
-                let turning = Turning::of(record)?;
+                after = lookup;
+                let Some(turning) = found.believed(taken(record, Turning::of)) else { continue };
                 let late = turning.rotation().overdue_secs(now).filter(|late| *late > grace_secs);
-                found.extend(late.map(|late| (turning, late)));
+                found.items.extend(late.map(|late| (turning, late)));
             }
             if is_last {
-                return Ok((found, None));
+                return Ok(found);
             }
         }
-        Ok((found, after))
+        Ok(found.until(after))
     }
 }
 

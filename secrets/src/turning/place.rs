@@ -24,6 +24,9 @@ pub struct At {
     /// The database in which one logs in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
+    /// The second part of the accounts of MariaDB; none: the one account of a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_host: Option<String>,
     /// The secret of who sets passwords there; none where a program or a hook has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<String>,
@@ -223,12 +226,14 @@ pub struct Place {
     pub port: Option<u16>,
     /// The database in which one logs in.
     pub database: Option<String>,
+    /// From where the accounts of MariaDB log in, as their second part has it.
+    pub account_host: Option<String>,
 }
 
 impl Place {
     /// Where that is, with whose credential, and how it is spoken to.
     pub(crate) fn at(self, admin: Option<&SecretPath>, line: Line) -> Result<At, SecretError> {
-        let Place { product, host, port, database } = self;
+        let Place { product, host, port, database, account_host } = self;
         let product = product.ok_or_else(|| SecretError::invalid("driver", DRIVERS))?;
         let missing = match product.is_outside() {
             true => "say the name of the program or the hook in the server's configuration",
@@ -241,6 +246,16 @@ impl Place {
         }
         if database.as_ref().is_some_and(|database| !is_text(database, DATABASE_BYTES_MAX)) {
             return Err(SecretError::invalid("database", format!("1 to {DATABASE_BYTES_MAX} bytes on one line")));
+        }
+        match &account_host {
+            Some(_) if product != Product::MariaDb => {
+                return Err(SecretError::invalid("account_host", "accounts of mariadb alone have one"));
+            }
+            Some(from) if !is_text(from, ACCOUNT_HOST_BYTES_MAX) => {
+                let why = format!("1 to {ACCOUNT_HOST_BYTES_MAX} bytes on one line, as `localhost`, `10.0.0.%` or `%`");
+                return Err(SecretError::invalid("account_host", why));
+            }
+            Some(_) | None => {}
         }
         if admin.is_none() && !product.is_outside() {
             let why = "say the secret of who sets passwords there; a program or a hook alone has its own";
@@ -259,7 +274,8 @@ impl Place {
             Line::Tls { .. } | Line::Here | Line::Plain => {}
         }
         let admin = admin.map(|admin| admin.as_str().to_owned());
-        Ok(At { product, host, port: port.unwrap_or(product.port()), database, admin, pinned: None, line })
+        let port = port.unwrap_or(product.port());
+        Ok(At { product, host, port, database, account_host, admin, pinned: None, line })
     }
 }
 
@@ -267,5 +283,7 @@ impl Place {
 pub(super) const DRIVERS: &str = "say which: postgresql, mariadb, redis, ldap, ldaps, exec or http";
 const HOST_BYTES_MAX: usize = 253;
 const DATABASE_BYTES_MAX: usize = 255;
+/// As MariaDB keeps it.
+const ACCOUNT_HOST_BYTES_MAX: usize = 255;
 /// The roots of a private authority, with room for several.
 pub const ROOTS_BYTES_MAX: usize = 16 * 1024;

@@ -60,7 +60,7 @@ impl Vault {
     pub async fn known(&self, path: &SecretPath) -> Result<Option<Arc<Secret>>, SecretError> {
         let path_text = path.as_str();
         if let Some(there) = self.secrets.get(path_text)
-            && there.record == self.ledger.record_version(SECRET, path_text)
+            && there.record == self.ledger.version_at(there.place)
         {
             return Ok(Some(there));
         }
@@ -86,7 +86,7 @@ impl Vault {
         match is_for {
             true => Ok(()),
             false => Err(SecretError::Conflict(format!(
-                "{path} is another secret than the one that was asked for: ask again"
+                "another secret stands at {path} than the one that was asked for: ask again"
             ))),
         }
     }

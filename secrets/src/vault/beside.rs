@@ -71,7 +71,7 @@ impl Vault {
         Vault::is_for(grant, Action::WriteSecret, path, secret.owner())?;
         let now = self.now().await?;
         let (sealed, fields, _) = self.open_one(grant, (path, secret.owner()), &Which::default(), now).await?;
-        let none = || SecretError::NotFound(format!("{path} has no current version"));
+        let none = || SecretError::NotFound(format!("the secret {path} has no current version"));
         let version = sealed.secret.body.version(sealed.number).ok_or_else(none)?;
         let (number, at, expires) = (version.number, version.at, version.expires);
         Ok(Current { kind: secret.kind(), owner: secret.owner().clone(), number, at, expires, fields })
@@ -122,7 +122,7 @@ impl Vault {
                 Err(error) => return Err(error),
             }
         }
-        Err(SecretError::Conflict(format!("{path} changes all the time: try again")))
+        Err(SecretError::Conflict(format!("the secret {path} changes all the time: try again")))
     }
 
     /// Makes a version that is `pending`: with these fields, a password that is drawn, and whatever else is current. Another record,

@@ -35,7 +35,7 @@ impl Vault {
         let secret = self.there(&path).await?;
         Vault::is_for(&grant, Action::ReadSecretCode, &path, secret.owner())?;
         if secret.kind() != Kind::TotpSeed {
-            let why = format!("{path} is a {}: codes are made of a {}", secret.kind(), Kind::TotpSeed);
+            let why = format!("the secret {path} is a {}: codes are made of a {}", secret.kind(), Kind::TotpSeed);
             return Err(SecretError::invalid("kind", why));
         }
         let now = self.now().await?;

@@ -35,7 +35,7 @@ impl Vault {
                     version.disabled = !is_enabled;
                     Ok(())
                 }
-                None => Err(SecretError::NotFound(format!("{path} has no version {number}"))),
+                None => Err(SecretError::NotFound(format!("the secret {path} has no version {number}"))),
             }
         })
         .await
@@ -68,7 +68,7 @@ impl Vault {
         let secret = self.there(path).await?;
         Vault::is_for(&grant, Action::WriteSecret, path, secret.owner())?;
         if secret.body.deleted.is_none() {
-            return Err(SecretError::Conflict(format!("{path} is not deleted")));
+            return Err(SecretError::Conflict(format!("the secret {path} is not deleted")));
         }
         let mut body = secret.body.clone();
         body.deleted = None;
@@ -95,7 +95,9 @@ impl Vault {
         for which in which {
             let number = secret.find(which)?.number;
             if let Some(label) = secret.body.labels_of(number).next() {
-                let why = format!("{label} stands at version {number} of {path}: move it first, or delete the secret");
+                let why = format!(
+                    "the label {label} stands at version {number} of {path}: move it first, or delete the secret"
+                );
                 return Err(SecretError::Conflict(why));
             }
             if let Some(version) = body.version_mut(number) {
@@ -152,7 +154,7 @@ fn unlocked(secret: &Secret) -> Result<(), SecretError> {
     match secret.is_purge_locked() {
         false => Ok(()),
         true => Err(SecretError::Conflict(format!(
-            "{} is locked against destruction: take the lock away first, which the log says",
+            "the secret {} is locked against destruction: take the lock away first, which the log says",
             secret.path()
         ))),
     }
@@ -162,10 +164,10 @@ fn over(secret: &Secret, now: Timestamp) -> Result<(), SecretError> {
     match secret.deleted() {
         Some((_, until)) if until <= now => Ok(()),
         Some((_, until)) => Err(SecretError::Conflict(format!(
-            "{} can be restored until {until}, and not destroyed before",
+            "the secret {} can be restored until {until}, and not destroyed before",
             secret.path()
         ))),
-        None => Err(SecretError::Conflict(format!("{} is in use: delete it first", secret.path()))),
+        None => Err(SecretError::Conflict(format!("the secret {} is in use: delete it first", secret.path()))),
     }
 }
 

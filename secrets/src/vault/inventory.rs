@@ -11,6 +11,7 @@ use super::secret::Secret;
 use super::wishes::Search;
 use crate::error::SecretError;
 use crate::nouns::SecretPath;
+use crate::page::Page;
 
 /// Who read a secret last: the first time of the newest hour in which he did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,12 +57,12 @@ impl Vault {
         &self,
         search: &Search,
         may: impl Fn(&Owner, &SecretPath) -> bool,
-    ) -> Result<(Vec<Listed>, Option<String>), SecretError> {
+    ) -> Result<Page<Listed>, SecretError> {
         match index(search) {
             Some((by, before)) => self.by_time(search, (by, before), may).await,
             None => {
-                let (found, next) = self.list(search, may).await?;
-                Ok((self.with_readings(found).await?, next))
+                let Page { items, next, altered } = self.list(search, may).await?;
+                Ok(Page { items: self.with_readings(items).await?, next, altered })
             }
         }
     }
@@ -148,14 +149,14 @@ impl Vault {
         search: &Search,
         (by, before): (WardBy, Timestamp),
         may: impl Fn(&Owner, &SecretPath) -> bool,
-    ) -> Result<(Vec<Listed>, Option<String>), SecretError> {
+    ) -> Result<Page<Listed>, SecretError> {
         let words = search.words()?;
         let limit = search.limit.clamp(1, PAGE_MAX);
         let mut after = search.after.as_deref().map(cursor).transpose()?;
-        let (mut found, mut looked) = (Vec::new(), 0);
+        let (mut found, mut looked) = (Page::new(), 0);
         while looked < LOOKED_MAX {
             let owner = search.owner.as_ref().map(ToString::to_string);
-            let rows = wanted(limit, looked, found.len()).min(PAGE_MAX);
+            let rows = wanted(limit, looked, found.items.len()).min(PAGE_MAX);
             let from = search.ends_from.filter(|_| by == WardBy::Ends);
             let filter = WardFilter { owner, by, from, before, after: after.clone(), limit: rows };
             let page = self.ledger.wards(filter).await?;
@@ -164,21 +165,22 @@ impl Vault {
             let meant = page.iter().filter(|ward| search.is_at(ward)).map(Ward::path);
             let there = self.at(meant.map(str::to_owned).collect()).await?;
             for ward in page {
-                if found.len() == limit {
-                    return Ok((found, after.map(written)));
+                if found.items.len() == limit {
+                    return Ok(found.until(after.map(written)));
                 }
                 after = Some((place(&ward, by), ward.id.clone()));
-                let is_so = |secret: &&Secret| secret.life() == ward.id && search.is_at(&ward);
-                let Some(secret) = there.get(ward.path()).filter(is_so) else { continue };
-                if search.means(secret, &words) && may(secret.owner(), secret.path()) {
-                    found.push((secret.clone(), last_read(&ward)));
+                let Some(secret) = there.get(ward.path()) else { continue };
+                let Some(secret) = found.believed(secret.as_ref()) else { continue };
+                let is_so = secret.life() == ward.id && search.is_at(&ward);
+                if is_so && search.means(secret, &words) && may(secret.owner(), secret.path()) {
+                    found.items.push((secret.clone(), last_read(&ward)));
                 }
             }
             if is_last {
-                return Ok((found, None));
+                return Ok(found);
             }
         }
-        Ok((found, after.map(written)))
+        Ok(found.until(after.map(written)))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Pages of secrets, by path or by a word. For eyes: one that a list leaves out is not noticed; each that is shown is attested.
+//! Pages of secrets, by path or by a word. For eyes: one that a list leaves out is not noticed; each that is shown is attested, and one that
+//! somebody altered is counted and keeps no other back.
 //!
 //! A list reads as many records as its page has room for, and more of them as the filter drops some. Where words or a tag are sought the
 //! register proposes secrets that have the rarest of them: a page then costs what is found, however many secrets there are. Whatever
@@ -7,7 +8,7 @@
 use std::collections::HashMap;
 
 use policy::Owner;
-use store::{Keyword, KeywordFilter, KeywordRange, RecordFilter};
+use store::{Keyword, KeywordFilter, KeywordRange, ListedRecord, RecordFilter};
 
 use super::base::Vault;
 use super::body::SECRET;
@@ -16,9 +17,7 @@ use super::sought::keywords;
 use super::wishes::Search;
 use crate::error::SecretError;
 use crate::nouns::SecretPath;
-
-/// What was found, and where the next page begins.
-pub(super) type Page = (Vec<Secret>, Option<String>);
+use crate::page::{Page, of_one, taken};
 
 impl Vault {
     /// A page of secrets, and where the next begins: by path, or where words or a tag are sought by a word of theirs that is. `may` says of
@@ -26,7 +25,11 @@ impl Vault {
     ///
     /// # Errors
     /// [`SecretError::Store`]; [`SecretError::Invalid`]: a text without a word, or no page ended there.
-    pub async fn list(&self, search: &Search, may: impl Fn(&Owner, &SecretPath) -> bool) -> Result<Page, SecretError> {
+    pub async fn list(
+        &self,
+        search: &Search,
+        may: impl Fn(&Owner, &SecretPath) -> bool,
+    ) -> Result<Page<Secret>, SecretError> {
         let words = search.words()?;
         match self.way(search, &words).await? {
             Way::Paths => self.by_path(search, &words, may).await,
@@ -64,42 +67,41 @@ impl Vault {
         search: &Search,
         words: &[KeywordRange],
         may: impl Fn(&Owner, &SecretPath) -> bool,
-    ) -> Result<Page, SecretError> {
+    ) -> Result<Page<Secret>, SecretError> {
         let limit = search.limit.clamp(1, PAGE_MAX);
         let is_meant = |secret: &Secret| search.means(secret, words) && may(secret.owner(), secret.path());
-        let (mut found, mut after) = (Vec::new(), search.after.clone());
+        let (mut found, mut after) = (Page::new(), search.after.clone());
         // Between a path and what is below it others may stand: `prod`, `prod-x`, `prod/db`.
         let below = search.within.as_ref().map(|within| format!("{within}/"));
         if let Some(within) = search.within.as_ref().filter(|within| after.as_deref() < Some(within.as_str())) {
-            found.extend(self.look(within).await?.filter(is_meant));
+            let there = found.believed(of_one(self.look(within).await)?);
+            found.items.extend(there.flatten().filter(is_meant));
         }
         after = after.max(below.clone());
-        let mut looked = found.len();
+        let mut looked = found.items.len();
         while looked < LOOKED_MAX {
-            let rows = wanted(limit, looked, found.len());
+            let rows = wanted(limit, looked, found.items.len());
             let owner = search.owner.as_ref().map(ToString::to_string);
             let filter = RecordFilter { owner, after: after.clone(), limit: rows, ..RecordFilter::default() };
-            let page = self.ledger.record_list(SECRET, filter).await?;
+            let page = self.ledger.record_page(SECRET, filter).await?;
             let is_last = page.len() < rows;
             looked += page.len();
-            for record in page {
-                let secret = Secret::of(record.into_inner())?;
-                if below.as_ref().is_some_and(|below| !secret.path().as_str().starts_with(below)) {
-                    return Ok((found, None));
+            for ListedRecord { id, record, .. } in page {
+                if below.as_ref().is_some_and(|below| !id.starts_with(below)) {
+                    return Ok(found);
                 }
-                if found.len() == limit {
-                    return Ok((found, after));
+                if found.items.len() == limit {
+                    return Ok(found.until(after));
                 }
-                after = Some(secret.path().to_string());
-                if is_meant(&secret) {
-                    found.push(secret);
-                }
+                after = Some(id);
+                let secret = found.believed(taken(record, Secret::of));
+                found.items.extend(secret.filter(is_meant));
             }
             if is_last {
-                return Ok((found, None));
+                return Ok(found);
             }
         }
-        Ok((found, after))
+        Ok(found.until(after))
     }
 
     async fn by_word(
@@ -108,18 +110,18 @@ impl Vault {
         words: &[KeywordRange],
         (which, mut after): (usize, Option<Keyword>),
         may: impl Fn(&Owner, &SecretPath) -> bool,
-    ) -> Result<Page, SecretError> {
-        let Some(range) = words.get(which) else { return Ok((Vec::new(), None)) };
+    ) -> Result<Page<Secret>, SecretError> {
+        let Some(range) = words.get(which) else { return Ok(Page::new()) };
         let others: Vec<KeywordRange> = words.iter().filter(|word| *word != range).cloned().collect();
         let limit = search.limit.clamp(1, PAGE_MAX);
         let written = |after: Option<Keyword>| after.map(|after| Way::Words(which, Some(after)).to_string());
-        let (mut found, mut looked, mut walked) = (Vec::new(), 0, 0);
+        let (mut found, mut looked, mut walked) = (Page::new(), 0, 0);
         while looked < LOOKED_MAX {
             let filter = KeywordFilter {
                 range: range.clone(),
                 owner: search.owner.as_ref().map(ToString::to_string),
                 after: after.clone(),
-                limit: wanted(limit, walked, found.len()),
+                limit: wanted(limit, walked, found.items.len()),
             };
             let (page, next) = self.ledger.keywords(filter).await?;
             let (mut proposed, asked) = self.proposed(search, &page, &may).await?;
@@ -127,37 +129,43 @@ impl Vault {
             // What was stepped over in vain was looked at too.
             looked += (asked + (page.len() - asked) / ROWS_FOR_A_RECORD).max(STEP_COST);
             for keyword in page {
-                if found.len() == limit {
-                    return Ok((found, written(after)));
+                if found.items.len() == limit {
+                    return Ok(found.until(written(after)));
                 }
                 // A secret is shown once, by the first of its words that is sought; a row that its record does not say is none.
                 let is_so = |secret: &Secret| {
                     secret.owner().as_str() == keyword.owner && keywords(secret).first(range) == Some(&keyword.word)
                 };
-                if proposed.get(&keyword.path).is_some_and(is_so)
-                    && let Some(secret) = proposed.remove(&keyword.path)
-                    && search.means(&secret, &others)
-                {
-                    found.push(secret);
+                match proposed.get(&keyword.path) {
+                    // Counted once, however many of its words stand there.
+                    Some(None) => {
+                        proposed.remove(&keyword.path);
+                        found.altered = found.altered.saturating_add(1);
+                    }
+                    Some(Some(secret)) if is_so(secret) => {
+                        let secret = proposed.remove(&keyword.path).flatten();
+                        found.items.extend(secret.filter(|secret| search.means(secret, &others)));
+                    }
+                    Some(Some(_)) | None => {}
                 }
                 after = Some(keyword);
             }
             if next.is_none() {
-                return Ok((found, None));
+                return Ok(found);
             }
             after = next;
         }
-        Ok((found, written(after)))
+        Ok(found.until(written(after)))
     }
 
-    /// The secrets where words stand, by path, those that may be meant and known of: none of the others is read. And of how many it was
-    /// asked whether they may be known of.
+    /// The secrets where words stand, by path, those that may be meant and known of: none of the others is read; none of one that was
+    /// altered. And of how many it was asked whether they may be known of.
     async fn proposed(
         &self,
         search: &Search,
         page: &[Keyword],
         may: &impl Fn(&Owner, &SecretPath) -> bool,
-    ) -> Result<(HashMap<String, Secret>, usize), SecretError> {
+    ) -> Result<(HashMap<String, Option<Secret>>, usize), SecretError> {
         let (mut paths, mut asked) = (Vec::with_capacity(page.len()), 0);
         for keyword in page {
             let (Ok(owner), Ok(path)) = (Owner::parse(&keyword.owner), keyword.path.parse::<SecretPath>()) else {
@@ -175,14 +183,14 @@ impl Vault {
         paths.dedup();
         let mut secrets = self.at(paths).await?;
         // The row said whose it is; the record decides.
-        secrets.retain(|_, secret| may(secret.owner(), secret.path()));
+        secrets.retain(|_, secret| secret.as_ref().is_none_or(|secret| may(secret.owner(), secret.path())));
         Ok((secrets, asked))
     }
 
-    /// What there is at each of some paths.
-    pub(super) async fn at(&self, paths: Vec<String>) -> Result<HashMap<String, Secret>, SecretError> {
+    /// What there is at each of some paths; none where that was altered.
+    pub(super) async fn at(&self, paths: Vec<String>) -> Result<HashMap<String, Option<Secret>>, SecretError> {
         let records = self.ledger.records_of(SECRET, paths).await?;
-        records.into_iter().map(|(path, record)| Ok((path, Secret::of(record.into_inner())?))).collect()
+        Ok(records.into_iter().map(|(path, record)| (path, taken(record, Secret::of))).collect())
     }
 }
 

@@ -61,6 +61,8 @@ pub(super) struct Sealed {
     pub secret: Arc<Secret>,
     pub number: u64,
     value: Arc<SealedValue>,
+    /// Its key, where it was unsealed a moment ago.
+    dek: Option<Arc<Dek>>,
 }
 
 /// One of what is read, which may be.
@@ -228,9 +230,10 @@ impl Vault {
     /// A version of what is said of a secret.
     async fn sealed_of(&self, secret: Arc<Secret>, which: &Which, now: Timestamp) -> Result<Sealed, SecretError> {
         let (path, number) = (secret.path(), secret.usable(which, now)?.number);
-        let value = self.value(&value_id(path.as_str(), secret.body.life, number)).await?;
+        let id = value_id(path.as_str(), secret.body.life, number);
         let gone = || SecretError::OutOfUse(format!("version {number} of {path} was destroyed"));
-        Ok(Sealed { value: value.ok_or_else(gone)?, secret, number })
+        let value = self.value(&id).await?.ok_or_else(gone)?;
+        Ok(Sealed { dek: self.deks.get(&id), value, secret, number })
     }
 
     async fn present(&self, path: &SecretPath) -> Result<Arc<Secret>, SecretError> {
@@ -269,7 +272,7 @@ impl Vault {
         until: Option<Timestamp>,
     ) -> Result<Recorded, SecretError> {
         let sealed: Vec<&Sealed> = sealed.collect();
-        for there in sealed.iter().filter(|there| self.deks.get(there.value.id()).is_none()) {
+        for there in sealed.iter().filter(|there| there.dek.is_none()) {
             self.ledger.may_unseal(&there.value)?;
         }
         let of = |there: &&Sealed| there.accessed();
@@ -288,12 +291,12 @@ impl Vault {
 
     /// Opens what was recorded: the one way to a plaintext.
     pub(super) async fn open(&self, sealed: &Sealed, recorded: &Recorded) -> Result<Fields, SecretError> {
-        let Sealed { secret, number, value } = sealed;
+        let Sealed { secret, number, value, dek } = sealed;
         if !recorded.is_of(value.id(), value.version()) {
             return Err(SecretError::Conflict(format!("no access to {} was recorded", value.id())));
         }
-        let dek = match self.deks.get(value.id()) {
-            Some(dek) => dek,
+        let dek = match dek {
+            Some(dek) => Arc::clone(dek),
             None => {
                 let bytes = self.ledger.unseal(value, recorded).await?;
                 let dek = Arc::new(Dek::unsealed(&bytes).ok_or(Forged)?);
@@ -333,7 +336,7 @@ fn is_of_one(error: &StoreError) -> bool {
 }
 
 fn another(path: &SecretPath) -> SecretError {
-    SecretError::Conflict(format!("{path} is another secret now: ask again"))
+    SecretError::Conflict(format!("another secret stands at {path} now: ask again"))
 }
 
 fn moving() -> SecretError {

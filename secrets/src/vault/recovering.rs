@@ -9,7 +9,7 @@
 //!
 //! Trusted for: that what is wrapped is what is sealed, to the newest key of this register. Whoever may manage the authority can put a key of
 //! his own there: then his papers open, with a backup of any later day, what comes after and, by the walk, all that was before. A leaf says who
-//! did it, and an alarm tells it for a week; what prevents it is who has that right.
+//! did it, and an alarm tells it for a week; where several administer, two have to bring a key that follows another ([`Vault::bring_recovery_key`]).
 
 use std::sync::Arc;
 
@@ -61,6 +61,13 @@ impl Vault {
     /// [`SecretError::Invalid`]: it is another register's, or not of the next generation. [`SecretError::Conflict`]: another came first.
     pub async fn take_recovery_key(&self, grant: &Grant, key: &RecoveryKey) -> Result<(), SecretError> {
         manages(grant)?;
+        self.is_next(key).await?;
+        self.ledger.record(vec![record_of(key, grant.actor().into())]).await?;
+        Ok(())
+    }
+
+    /// Whether a key is the next one of this register.
+    pub(super) async fn is_next(&self, key: &RecoveryKey) -> Result<(), SecretError> {
         if key.origin() != self.ledger.origin() {
             return Err(WrapError::Elsewhere.into());
         }
@@ -69,7 +76,6 @@ impl Vault {
             let why = format!("it is of generation {}, and {next} is the next one", key.generation());
             return Err(SecretError::invalid("recovery key", why));
         }
-        self.ledger.record(vec![record_of(key, grant.actor().into())]).await?;
         Ok(())
     }
 
@@ -233,7 +239,7 @@ impl LostRegister {
     }
 }
 
-fn manages(grant: &Grant) -> Result<(), SecretError> {
+pub(super) fn manages(grant: &Grant) -> Result<(), SecretError> {
     match grant.action() {
         Action::ManageAuthority => Ok(()),
         _ => Err(SecretError::Conflict("this was granted for something else than managing the authority".to_owned())),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use policy::{Owner, Timestamp};
-use store::{Judged, StoredRecord};
+use store::{Judged, RecordPlace, StoredRecord};
 
 use super::body::{Body, SECRET, VersionBody};
 use crate::error::SecretError;
@@ -15,8 +15,9 @@ use crate::nouns::{Label, SecretPath, Which};
 pub struct Secret {
     pub(super) path: SecretPath,
     pub(super) owner: Owner,
-    /// The version of its record.
+    /// The version of its record, and its place.
     pub(super) record: u64,
+    pub(super) place: RecordPlace,
     pub(super) body: Body,
     pub(super) changed: (Timestamp, String),
 }
@@ -84,7 +85,8 @@ impl Secret {
         let path: SecretPath = record.id.parse().map_err(|e| corrupt(format!("{e}")))?;
         let owner = record.owner.as_deref().ok_or("no owner".to_owned());
         let owner = owner.and_then(|owner| Owner::parse(owner).map_err(|e| e.to_string())).map_err(corrupt)?;
-        Ok(Secret { path, owner, record: record.version, body, changed: (record.at, record.actor.id) })
+        let place = RecordPlace::of(SECRET, path.as_str());
+        Ok(Secret { path, owner, record: record.version, place, body, changed: (record.at, record.actor.id) })
     }
 
     /// Where it stands.
@@ -209,7 +211,7 @@ impl Secret {
 
     /// The record that says all this, in its version.
     pub(super) fn judged(&self) -> Judged {
-        Judged { kind: SECRET, id: self.path.as_str().to_owned(), version: self.record }
+        Judged { place: self.place, version: self.record }
     }
 
     /// What it takes in memory, about.
@@ -227,12 +229,16 @@ impl Secret {
             Which::Version(number) => number.get(),
             Which::Label(label) => *self.body.labels.get(label.as_str()).ok_or_else(|| {
                 let there: Vec<&str> = self.body.labels.keys().map(String::as_str).collect();
-                SecretError::NotFound(format!("{} has no label {label}; it has {}", self.path, listed(&there)))
+                SecretError::NotFound(format!(
+                    "the secret {} has no label {label}; it has {}",
+                    self.path,
+                    listed(&there)
+                ))
             })?,
         };
         self.body.version(number).ok_or_else(|| {
             let why = if number <= self.body.newest { "it was pruned" } else { "there is no such version yet" };
-            SecretError::NotFound(format!("{} has no version {number}: {why}", self.path))
+            SecretError::NotFound(format!("the secret {} has no version {number}: {why}", self.path))
         })
     }
 
@@ -268,7 +274,7 @@ impl Secret {
         }
         match self.body.deleted {
             Some(deleted) => Err(SecretError::OutOfUse(format!(
-                "{} is deleted since {}; it can be restored, until somebody destroys it",
+                "the secret {0} is deleted since {1}; it can be restored (chancery secret restore {0}), until somebody destroys it",
                 self.path, deleted.at
             ))),
             None => Ok(()),

@@ -63,12 +63,9 @@ pub struct Naming {
 
 impl Naming {
     pub(super) fn check(&self) -> Result<(), SecretError> {
-        if self
-            .description
-            .as_ref()
-            .is_some_and(|text| text.len() > DESCRIPTION_BYTES_MAX || text.contains(char::is_control))
-        {
-            let why = format!("one line of {DESCRIPTION_BYTES_MAX} bytes at most");
+        if self.description.as_ref().is_some_and(|text| text.len() > DESCRIPTION_BYTES_MAX || !is_line(text)) {
+            let why =
+                format!("one line of {DESCRIPTION_BYTES_MAX} bytes at most, read in the order in which it is written");
             return Err(SecretError::invalid("description", why));
         }
         if self.keep.is_some_and(|keep| keep > KEEP_MAX) {
@@ -83,18 +80,23 @@ impl Naming {
             let is_known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c);
             !name.is_empty() && name.len() <= TAG_NAME_BYTES_MAX && name.chars().all(is_known)
         };
-        let is_value = |value: &str| value.len() <= TAG_BYTES_MAX && !value.contains(char::is_control);
+        let is_value = |value: &str| value.len() <= TAG_BYTES_MAX && is_line(value);
         match tags.len() <= TAGS_MAX && tags.iter().all(|(name, value)| is_name(name) && is_value(value)) {
             true => Ok(()),
             false => Err(SecretError::invalid(
                 "tags",
                 format!(
                     "at most {TAGS_MAX}, each a name of small letters, digits and _ . - ({TAG_NAME_BYTES_MAX} at most) and one line of \
-                     {TAG_BYTES_MAX} bytes at most"
+                     {TAG_BYTES_MAX} bytes at most, read in the order in which it is written"
                 ),
             )),
         }
     }
+}
+
+/// What people say in a line: it is read as it is written, by whoever sees it beside others.
+fn is_line(text: &str) -> bool {
+    !text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) && !policy::turns(text)
 }
 
 /// Which secrets are listed.
@@ -150,7 +152,9 @@ mod tests {
         }
         let described = |text: &str| Naming { description: Some(text.to_owned()), ..Naming::default() }.check();
         assert!(described("the web shop's database").is_ok() && described(&"d".repeat(501)).is_err());
-        assert!(described("two\nlines").is_err());
+        assert!(described("two\nlines").is_err() && described("two\u{2028}lines").is_err());
+        assert!(described("safe \u{202e}3nimda").is_err() && described("می\u{200c}خواهم").is_ok());
+        assert!(tags(&[("team", "\u{2066}web\u{2069}")]).check().is_err());
         assert!(Naming { keep: Some(101), ..Naming::default() }.check().is_err());
         assert!(Naming { keep: Some(0), ..Naming::default() }.check().is_ok());
         let cached = |secs| Naming { cache_secs: Some(secs), ..Naming::default() }.check();

@@ -14,7 +14,7 @@ use super::secret::Secret;
 use super::wishes::{Change, KEEP, Naming, Put};
 use crate::envelope::{Context, seal};
 use crate::error::SecretError;
-use crate::kinds::{Fields, FieldsError, Jwk, Kind, Patch, tidy};
+use crate::kinds::{Fields, FieldsError, Jwk, Kind, Patch, Totp, tidy};
 use crate::nouns::{Label, SecretPath, Which};
 
 /// What a new version is, before it is sealed.
@@ -68,7 +68,9 @@ impl Vault {
                 other => return other,
             }
         }
-        Err(SecretError::Conflict(moved.unwrap_or_else(|| format!("{path} changes all the time: try again"))))
+        Err(SecretError::Conflict(
+            moved.unwrap_or_else(|| format!("the secret {path} changes all the time: try again")),
+        ))
     }
 
     pub(super) async fn draft(
@@ -87,7 +89,7 @@ impl Vault {
             Some(secret) if !secret.is_gone() => {
                 secret.present()?;
                 if secret.owner() != owner {
-                    return Err(SecretError::Conflict(format!("{path} is another secret now: ask again")));
+                    return Err(SecretError::Conflict(format!("another secret stands at {path} now: ask again")));
                 }
                 (secret.body.clone(), secret.record)
             }
@@ -103,6 +105,11 @@ impl Vault {
         // A generic secret, a note, a file hold what they were given, byte for byte.
         if !matches!(body.kind, Kind::Generic | Kind::Note | Kind::File) {
             tidy(&mut fields).map_err(too_much)?;
+        }
+        if body.kind == Kind::TotpSeed {
+            let unfolded = Totp::unfolded(&fields);
+            let unfolded = unfolded.map_err(|error| SecretError::invalid("secret", error.to_string()))?;
+            fields.merge(unfolded).map_err(too_much)?;
         }
         let current = body.labels.get(Label::CURRENT).and_then(|number| body.version(*number));
         let before = current.map(|version| version.references.clone()).unwrap_or_default();
@@ -212,7 +219,7 @@ impl Vault {
         to: Option<&Which>,
     ) -> Result<Secret, SecretError> {
         if label.is_ours() {
-            let why = format!("{label} moves with a new version, a rotation or a rollback");
+            let why = format!("the label {label} moves with a new version, a rotation or a rollback");
             return Err(SecretError::invalid("label", why));
         }
         self.amend(&grant, path, |secret, body| {
@@ -222,7 +229,7 @@ impl Vault {
                     body.labels.insert(label.as_str().to_owned(), number);
                 }
                 None if body.labels.remove(label.as_str()).is_none() => {
-                    return Err(SecretError::NotFound(format!("{path} has no label {label}")));
+                    return Err(SecretError::NotFound(format!("the secret {path} has no label {label}")));
                 }
                 None => {}
             }
@@ -246,7 +253,8 @@ impl Vault {
                 Some(which) => secret.usable(which, now)?.number,
                 None => {
                     let previous = body.labels.get(Label::PREVIOUS).copied();
-                    let none = || SecretError::NotFound(format!("{path} has no previous version to go back to"));
+                    let none =
+                        || SecretError::NotFound(format!("the secret {path} has no previous version to go back to"));
                     let number = previous.ok_or_else(none)?;
                     secret.usable(&version(number)?, now)?.number
                 }
@@ -289,7 +297,7 @@ impl Vault {
                 Err(other) => return Err(other),
             }
         }
-        Err(SecretError::Conflict(format!("{path} changes all the time: try again")))
+        Err(SecretError::Conflict(format!("the secret {path} changes all the time: try again")))
     }
 }
 

@@ -42,7 +42,8 @@ whoever sees a crash report or a debug page of it: it is the last choice. Root r
 environment: it reads more than was given.
 
 What the program prints is masked: values, and their usual encodings, are shown as [hidden]. Signals are passed on, and the program's exit \
-code is ours; a program that was ended by a signal ends us by the same.
+code is ours; a program that was ended by a signal ends us by the same. Where we are killed (kill -9, or a signal that cannot be passed \
+on, as the real-time ones) the program is sent TERM, and five seconds later KILL.
 
 With --cache DIR it starts from what was kept where the server is away, for as long as the server allowed, and says so; CHANCERY_SOURCE \
 tells it: live, or cache. While it runs, what is kept is kept fresh. A refusal never leads to the cache.
@@ -246,6 +247,8 @@ fn plan(args: Args) -> Result<Plan, Failure> {
             Change::Signal(signal) => OnChange::Signal(signal),
         },
         disk: if args.allow_disk { DiskRule::MayBeDisk } else { DiskRule::MemoryOnly },
+        // What holds our secrets is not left running where nobody brings it new ones, or takes them back.
+        ends_with_us: true,
         ..Plan::new(program)
     })
 }

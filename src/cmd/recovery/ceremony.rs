@@ -12,7 +12,7 @@ use ring::rand::SystemRandom;
 use secrets::recovery::{Plan, RecoveryKey, Split};
 use serde_json::{Value, json};
 
-use super::{public, shares};
+use super::{public, shares, standing};
 use crate::Global;
 use crate::cmd::ceremony::answers::Answers;
 use crate::cmd::ceremony::machine;
@@ -185,7 +185,13 @@ async fn end(
             failure
                 .help("the papers are good: keep the line above in a file, and `chancery recovery take FILE` brings it")
         })?;
-        script.say("The register has it. What is sealed there is wrapped to it now: `chancery recovery wrap` shows how far it is.");
+        if answer["waits"].is_object() {
+            // Nothing in it is secret: it is the file that the other one brings.
+            script.say(&written.to_string());
+            script.say(&format!("The line above is the file. {}.", standing::waiting(&answer["waits"])));
+        } else {
+            script.say("The register has it. What is sealed there is wrapped to it now: `chancery recovery wrap` shows how far it is.");
+        }
     } else {
         script.say("To be carried to the register: that file, for `chancery recovery take FILE`.");
     }

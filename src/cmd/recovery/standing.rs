@@ -160,6 +160,9 @@ fn told(there: &Value, as_json: bool) -> Result<(), Failure> {
     for left in there["which"].as_array().into_iter().flatten() {
         output::line(format!("left: {}: {}", field(left, "id"), field(left, "why")));
     }
+    if there["waits"].is_object() {
+        output::line(waiting(&there["waits"]));
+    }
     if let Some(at) = there["joined_at"].as_str() {
         output::line(format!(
             "its shares were joined in a machine at {at}: hold a new ceremony, `chancery recovery ceremony --online`"
@@ -169,6 +172,17 @@ fn told(there: &Value, as_json: bool) -> Result<(), Failure> {
         output::line(format!("it did not go on: {trouble}"));
     }
     Ok(())
+}
+
+/// That a key waits for another administrator.
+pub fn waiting(waits: &Value) -> String {
+    format!(
+        "generation {} waits: {} brought it, and another administrator brings it too before {}, `chancery recovery take FILE` ({})",
+        field(waits, "generation"),
+        field(waits, "by"),
+        field(waits, "until"),
+        ca::groups(&field(waits, "fingerprint"))
+    )
 }
 
 /// Who acts on the host.

@@ -62,11 +62,12 @@ impl Acts {
             self.readings += 1;
         }
         if event == "refuse" {
-            self.refused += 1;
+            let count = refusals_of(leaf);
+            self.refused = self.refused.saturating_add(count);
             let key = (id.to_owned(), action.clone());
             if self.refusals.len() < ACTORS_MAX || self.refusals.contains_key(&key) {
                 let refused = self.refusals.entry(key).or_default();
-                refused.count += 1;
+                refused.count = refused.count.saturating_add(count);
                 refused.last.clone_from(&time);
             }
         }
@@ -98,6 +99,12 @@ impl Acts {
         };
         self.refusals.iter().map(row).collect()
     }
+}
+
+/// How many refusals an entry stands for: one, or as many as it says, where what one actor was refused was only counted.
+fn refusals_of(leaf: &Value) -> u64 {
+    let counted = leaf["target"].as_str().and_then(|target| target.strip_suffix(" more refusals")?.parse().ok());
+    counted.unwrap_or(1)
 }
 
 /// What a proof shows of who it is: what the log knows, and no more.
@@ -144,6 +151,9 @@ mod tests {
         acts.add(&leaf("refuse", "destroy-secret", "", "2026-01-03T00:00:00Z"));
         acts.add(&json!({ "event": "conclude", "time": "2026-01-04T00:00:00Z" }));
         assert_eq!((acts.entries, acts.readings, acts.refused), (4, 1, 1));
+        let mut more = leaf("refuse", "read-secret", "", "2026-01-03T00:00:00Z");
+        more["target"] = json!("41 more refusals");
+        assert_eq!((refusals_of(&more), refusals_of(&leaf("refuse", "x", "", ""))), (41, 1));
         let row = ["token:ada", "token", "one: whoever has the token", "3", "1", "2026-01-03T00:00:00Z"];
         assert_eq!(acts.proofs(), [row.map(str::to_owned)]);
         let mut stepped_up = leaf("record", "", "admin", "2026-01-05T00:00:00Z");

@@ -78,7 +78,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     paper.begin(&head);
     let mut totals = Totals::default();
     secrets(&client, args.since, paper.as_mut(), &mut totals, &progress).await?;
-    tokens(&client, paper.as_mut(), &progress).await?;
+    tokens(&client, paper.as_mut(), &mut totals, &progress).await?;
     let acts = Acts::read(&client, since, head.size, &progress).await?;
     paper.section(Section::Proofs);
     acts.proofs().iter().for_each(|row| paper.row(Section::Proofs, row));
@@ -134,6 +134,8 @@ struct Totals {
     ageless: u64,
     readers_left_out: bool,
     tokens_left_out: bool,
+    /// Rows that are not what the log says.
+    altered: u64,
 }
 
 impl Totals {
@@ -168,6 +170,8 @@ impl Totals {
             (self.readers_left_out, "secrets with more readers than are named: the log has all of them"),
             (self.tokens_left_out, "tokens beyond those that were held against the secrets"),
         ];
+        let altered = "rows altered in the register and left out: `chancery audit verify` names them";
+        rows.extend((self.altered > 0).then(|| vec![altered.to_owned(), self.altered.to_string()]));
         rows.extend(says.iter().filter(|(is, _)| *is).map(|(_, what)| vec![(*what).to_owned(), "some".to_owned()]));
         rows
     }
@@ -189,6 +193,7 @@ async fn secrets(
             format!("/api/v1/report/secrets?since_secs={}&limit={PAGE}{}", since.secs(), after.unwrap_or_default());
         let page = client.get(&url).await?;
         totals.tokens_left_out |= page["tokens_left_out"] == Value::Bool(true);
+        totals.altered = totals.altered.saturating_add(page["altered"].as_u64().unwrap_or(0));
         for item in page["items"].as_array().into_iter().flatten() {
             totals.add(item, &now);
             paper.row(Section::Secrets, &shape::secret(item));
@@ -201,13 +206,19 @@ async fn secrets(
     }
 }
 
-async fn tokens(client: &Client, paper: &mut dyn Paper, progress: &Progress) -> Result<(), Failure> {
+async fn tokens(
+    client: &Client,
+    paper: &mut dyn Paper,
+    totals: &mut Totals,
+    progress: &Progress,
+) -> Result<(), Failure> {
     paper.section(Section::Tokens);
     let mut told = 0;
     let mut cursor: Option<String> = None;
     loop {
         let after = cursor.as_deref().map(|after| format!("&cursor={}", crate::client::percent(after)));
         let page = client.get(&format!("/api/v1/report/tokens?limit={PAGE}{}", after.unwrap_or_default())).await?;
+        totals.altered = totals.altered.saturating_add(page["altered"].as_u64().unwrap_or(0));
         for item in page["items"].as_array().into_iter().flatten() {
             told += 1;
             paper.row(Section::Tokens, &shape::token(item));

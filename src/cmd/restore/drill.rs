@@ -30,7 +30,7 @@ pub async fn run(
     let scratch = Scratch::make(scratch.unwrap_or_else(std::env::temp_dir))?;
     let database = Database::Sqlite(scratch.0.join("register.db"));
     let place = Place { origin: config.map(|config| config.log_origin.clone()), known: Vec::new() };
-    let back = put(from.clone(), identities, database.clone(), place, config).await?;
+    let back = put((from.clone(), json), identities, database.clone(), place, config).await?;
     let report = verified(database.clone(), &back, config).await?;
     let drilled = Drilled {
         place: from,

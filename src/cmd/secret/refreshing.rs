@@ -76,7 +76,7 @@ pub(super) async fn refresh(args: Refresh, client: &Client, global: &Global) -> 
         false => {
             output::facts(&output::shown(
                 &answer,
-                &["path", "url", "client", "way", "next", "halted", "tries", "said"],
+                &["path", "url", "client", "way", "refreshed", "next", "halted", "tries", "said"],
             ));
         }
     }

@@ -73,9 +73,19 @@ pub(super) struct Rotation {
     /// Without TLS, to a target elsewhere
     #[arg(long, requires = "path", conflicts_with = "roots")]
     plain: bool,
+    /// Of mariadb: the host of the accounts, as `localhost` of app@localhost; `%` where nobody says, if a name has no other account
+    #[arg(long, value_name = "HOST", requires = "path")]
+    account_host: Option<String>,
+    /// Do not try first whether what is current logs in: the target is away, or the first rotation sets the password there
+    #[arg(long, requires = "path")]
+    unchecked: bool,
+    /// Try and show it, and set up nothing
+    #[arg(long, requires = "path")]
+    dry_run: bool,
     /// It is exchanged no more
     #[arg(long, requires = "path", conflicts_with_all = [
-        "plan", "users", "driver", "host", "port", "admin", "every", "windows", "overlap", "roots", "plain",
+        "plan", "users", "driver", "host", "port", "admin", "every", "windows", "overlap", "roots", "plain", "account_host", "unchecked",
+        "dry_run",
     ])]
     end: bool,
 }
@@ -83,16 +93,16 @@ pub(super) struct Rotation {
 impl Rotation {
     /// Whether anything is said of how it is done.
     fn is_change(&self) -> bool {
-        let Rotation { path: _, plan, users, driver, host, port, admin, every, windows, overlap, roots, plain, end: _ } =
-            self;
+        let Rotation { path: _, plan, users, driver, host, port, admin, end: _, .. } = self;
+        let Rotation { every, windows, overlap, roots, plain, account_host, unchecked, dry_run, .. } = self;
         plan.is_some()
             || !users.is_empty()
-            || [driver, host, admin].into_iter().any(Option::is_some)
+            || [driver, host, admin, account_host].into_iter().any(Option::is_some)
             || port.is_some()
             || [every, overlap].into_iter().any(Option::is_some)
             || !windows.is_empty()
             || roots.is_some()
-            || *plain
+            || [plain, unchecked, dry_run].into_iter().any(|said| *said)
     }
 }
 
@@ -139,6 +149,7 @@ pub(super) async fn rotation(args: Rotation, client: &Client, global: &Global) -
         }
         return Ok(());
     }
+    let (path, is_dry) = (path.to_string(), args.dry_run);
     let answer = match args.is_change() {
         true => {
             let there = present(client, &url, args.plan.is_some()).await?;
@@ -146,11 +157,27 @@ pub(super) async fn rotation(args: Rotation, client: &Client, global: &Global) -
         }
         false => client.get(&url).await?,
     };
-    match global.json {
-        true => output::json(&answer),
-        false => shown(&answer),
+    match (global.json, is_dry) {
+        (true, _) => output::json(&answer),
+        (false, true) => {
+            steps(&answer);
+            output::notice(&tried(&path, &answer), false);
+        }
+        (false, false) => shown(&answer),
     }
     Ok(())
+}
+
+/// What of a dry run was done, and what was not.
+fn tried(path: &str, answer: &Value) -> String {
+    match answer.get("logs_in").filter(|there| there.is_object()) {
+        Some(there) => format!(
+            "version {} of {path} logs in as {}; nothing was set up",
+            field(there, "version"),
+            field(there, "user")
+        ),
+        None => format!("whether {path} logs in was not tried; nothing was set up"),
+    }
 }
 
 /// What is set up, so that what is not said stays as it is; nothing where it is set up now.
@@ -193,7 +220,9 @@ fn wish(args: Rotation, there: Map<String, Value>) -> Result<Map<String, Value>,
     if !args.users.is_empty() {
         say("users", json!(args.users));
     }
-    for (name, value) in [("admin", args.admin), ("driver", args.driver), ("host", args.host)] {
+    let texts =
+        [("admin", args.admin), ("driver", args.driver), ("host", args.host), ("account_host", args.account_host)];
+    for (name, value) in texts {
         if let Some(value) = value {
             say(name, json!(value));
         }
@@ -213,8 +242,10 @@ fn wish(args: Rotation, there: Map<String, Value>) -> Result<Map<String, Value>,
     if let Some(roots) = args.roots {
         say("roots", json!(files::text(&roots, ROOTS_BYTES_MAX)?));
     }
-    if args.plain {
-        say("plain", json!(true));
+    for (name, is_said) in [("plain", args.plain), ("unchecked", args.unchecked), ("dry_run", args.dry_run)] {
+        if is_said {
+            say(name, json!(true));
+        }
     }
     Ok(body)
 }
@@ -231,7 +262,7 @@ fn kept(args: &Rotation, there: &Map<String, Value>) -> Map<String, Value> {
         "overlap_secs" => is_other_plan,
         "distance_secs" => follows,
         // Each product has its usual one.
-        "port" => args.driver.is_some(),
+        "port" | "account_host" => args.driver.is_some(),
         "roots" => args.plain,
         _ => false,
     };
@@ -277,7 +308,7 @@ fn steps(answer: &Value) {
 }
 
 /// What of a rotation that is shown is what somebody said.
-const SETTINGS: [&str; 15] = [
+const SETTINGS: [&str; 16] = [
     "plan",
     "users",
     "admin",
@@ -285,6 +316,7 @@ const SETTINGS: [&str; 15] = [
     "host",
     "port",
     "database",
+    "account_host",
     "roots",
     "overlap_secs",
     "distance_secs",

@@ -4,7 +4,6 @@
 //! in force, and is said. What differs becomes leaves of the log first (`Authority::amend`), and is in force then: owners, policies,
 //! profiles, the limits, the log level. What a running server cannot change is named, and waits for a start. Nothing is ended.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -113,12 +112,7 @@ impl Reloads {
     async fn amend(&self, config: &Config) -> Result<(), Failure> {
         let policies = house::policies(config)?;
         let profiles = house::profiles(config)?;
-        let settings = BTreeMap::from([
-            ("limits", config.limits_text()),
-            ("log level", config.log_level.as_str().to_owned()),
-            ("login", config.login_text()),
-        ]);
-        let amendment = Amendment { policies, profiles, settings };
+        let amendment = Amendment { policies, profiles, settings: config.settings() };
         let amended = self.authority.amend(&Actor::system(TASK), amendment).await;
         for part in amended.or_fail("the log does not take what changed")? {
             info!(part = part.part, hash = part.hash, entry = part.leaf, "in force");

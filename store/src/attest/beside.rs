@@ -22,7 +22,7 @@ pub(crate) fn sealed_value(
         let Some(leaf) = record.version.checked_sub(1) else { return Ok(Taken::So(None)) };
         let there = queries::beside(sql, leaf)?;
         let Some(says) = digest.says(there.as_deref()) else {
-            return Ok(Taken::So(Some(Attested(SealedValue { record, envelope: there.unwrap_or_default() }))));
+            return Ok(Taken::So(Some(Attested(SealedValue::new(record, there.unwrap_or_default())))));
         };
         // Another version may have come between the two looks, and the bytes gone with it.
         let size = node.head().size;

@@ -1,9 +1,10 @@
 //! What became of the records of one kind, in the order of the log: each version, and the one that it replaced.
 //!
-//! Each is proved by the tree in memory, as a leaf of any age is. A version whose row somebody took away is not noticed here, as it is on
-//! no list: the service's own audit finds it.
+//! Each is proved by the tree in memory, as a leaf of any age is. A version whose row somebody altered is left out, with an alarm; one whose
+//! row somebody took away is not noticed here, as it is on no list: the service's own audit finds it.
 
 use super::look::refused;
+use super::pages::held;
 use super::records::version;
 use crate::log::Hash;
 use crate::nouns::error::StoreError;
@@ -29,8 +30,22 @@ pub(crate) fn changes(
         Some(last) if leaves.len() >= limit => last + 1,
         Some(_) | None => end.max(from),
     };
-    let items = leaves.into_iter().map(|leaf| change(node, sql, kind, leaf)).collect::<Result<_, _>>()?;
+    let asked = leaves.len();
+    let mut items = Vec::with_capacity(asked);
+    for leaf in leaves {
+        items.extend(believed(change(node, sql, kind, leaf))?);
+    }
+    held(node, sql, items.len() < asked)?;
     Ok(RecordChanges { items, through })
+}
+
+/// One that somebody altered is refused, with an alarm, and keeps no other back.
+fn believed<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(StoreError::Altered(_)) => Ok(None),
+        Err(other) => Err(other),
+    }
 }
 
 fn change(node: &Node, sql: &mut dyn Sql, kind: &str, leaf: u64) -> Result<RecordChange, StoreError> {
@@ -39,7 +54,11 @@ fn change(node: &Node, sql: &mut dyn Sql, kind: &str, leaf: u64) -> Result<Recor
         found.ok_or_else(|| refused(node, &format!("record leaf={leaf}"), "its leaf is none of such a record"))
     };
     let (now, replaces) = at(leaf)?;
-    let before = replaces.checked_sub(1).map(|before| at(before).map(|(record, _)| record)).transpose()?;
+    // What it replaced is not believed where that was altered: then it is told as what is new.
+    let before = match replaces.checked_sub(1) {
+        Some(before) => believed(at(before))?.map(|(record, _)| record),
+        None => None,
+    };
     Ok(RecordChange { now, before })
 }
 

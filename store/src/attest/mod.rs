@@ -15,6 +15,7 @@ mod credentials;
 mod crls;
 mod look;
 mod lost;
+mod pages;
 mod records;
 mod search;
 
@@ -24,6 +25,8 @@ pub(crate) use beside::sealed_value;
 pub(crate) use changes::{changes, mark};
 pub(crate) use credentials::credential;
 pub(crate) use crls::{crl, object_says};
+pub use pages::{ListedRecord, RecordsOf};
+pub(crate) use pages::{records_of, records_page};
 pub use records::EachRecord;
-pub(crate) use records::{record, records, records_each, records_of, setting, word};
+pub(crate) use records::{record, records, records_each, setting, word};
 pub(crate) use search::{all_by_serial, by_serial, by_text, matching};

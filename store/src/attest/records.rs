@@ -1,7 +1,5 @@
 //! Records, of which the fold knows the present version.
 
-use std::collections::HashMap;
-
 use super::attested::Attested;
 use super::look::{RETRY_AFTER_SECS, Taken, altered, refused, settled};
 use crate::clock::word::Word;
@@ -35,37 +33,6 @@ pub(crate) fn record(
                 Taken::Altered { says, .. } => altered(place(), says),
             },
         })
-    })
-}
-
-/// The present versions of those of these records that there are, by id.
-pub(crate) fn records_of(
-    node: &Node,
-    sql: &mut dyn Sql,
-    kind: &str,
-    ids: &[String],
-) -> Result<HashMap<String, Attested<StoredRecord>>, StoreError> {
-    settled(node, sql, |node, sql| {
-        // What is known first, the rows after.
-        let known: Vec<_> = ids.iter().map(|id| (id, node.record(&record_key(kind, id)))).collect();
-        let mut rows = queries::records_by_id(sql, kind, ids)?;
-        let mut found = HashMap::with_capacity(rows.len());
-        for (id, (size, known)) in known {
-            let place = || format!("record kind={kind} id={id}");
-            let Some(row) = rows.remove(id) else {
-                match known {
-                    // Asked for twice, it was judged already.
-                    Some(_) if !found.contains_key(id) => return Ok(altered(place(), "the row was deleted")),
-                    Some(_) | None => continue,
-                }
-            };
-            match judge_record(size, known, row)? {
-                Taken::So(record) => drop(found.insert(id.clone(), record)),
-                Taken::Newer(leaf) => return Ok(Taken::Newer(leaf)),
-                Taken::Altered { says, .. } => return Ok(altered(place(), says)),
-            }
-        }
-        Ok(Taken::So(found))
     })
 }
 
@@ -177,7 +144,7 @@ pub(super) fn version(
     Ok(Some((queries::record_of(Row::new(row))?, leaf.replaces.unwrap_or(0))))
 }
 
-fn judge_record(
+pub(super) fn judge_record(
     size: u64,
     known: Option<Version>,
     row: Vec<Cell>,

@@ -12,6 +12,7 @@ mod history;
 mod manifest;
 mod parts;
 mod restore;
+mod settings;
 mod walk;
 
 pub use copy::back_up;

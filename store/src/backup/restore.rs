@@ -1,5 +1,6 @@
 //! A stream, back into an empty database, whole or not at all; or only looked through.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use super::manifest::{BackedUp, Companion, Manifest};
 use super::parts::Part;
+use super::settings::Settings;
 use super::walk::{Sink, walk};
 use crate::forms::schema::make_tables;
 use crate::nouns::database::Database;
@@ -33,27 +35,38 @@ pub struct Contents {
     pub backed_up: BackedUp,
     /// The files.
     pub companions: Vec<Companion>,
+    /// What its register says was in force, by the ids of the records ([`SETTING`](crate::SETTING)): the newest of each, as its leaf has it;
+    /// null where the row is not what the leaf stands for.
+    pub settings: BTreeMap<String, serde_json::Value>,
 }
 
 /// Reads a stream whole, and answers the files that lie in it. Writes nothing.
 pub fn look_through(input: &mut dyn BufRead, each: &mut dyn FnMut(Progress)) -> Result<Contents, StoreError> {
     let mut looking = Looking::default();
     let backed_up = walk(input, &[], &mut looking, each)?;
-    Ok(Contents { backed_up, companions: looking.0 })
+    Ok(Contents { backed_up, companions: looking.companions, settings: looking.settings.said() })
 }
 
 #[derive(Default)]
-struct Looking(Vec<Companion>);
+struct Looking {
+    companions: Vec<Companion>,
+    settings: Settings,
+}
 
 impl Sink for Looking {
     fn begin(&mut self, _: &Manifest) -> Result<(), StoreError> {
         Ok(())
     }
     fn companion(&mut self, companion: Companion) -> Result<(), StoreError> {
-        self.0.push(companion);
+        self.companions.push(companion);
         Ok(())
     }
-    fn row(&mut self, _: &'static Part, _: Vec<Cell>) -> Result<(), StoreError> {
+    fn row(&mut self, part: &'static Part, row: Vec<Cell>) -> Result<(), StoreError> {
+        match part.table.name {
+            "leaf" => self.settings.leaf(&row),
+            "record" => self.settings.record(&row),
+            _ => {}
+        }
         Ok(())
     }
 }

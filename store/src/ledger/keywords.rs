@@ -1,13 +1,11 @@
 //! Secrets by their words and tags. For eyes: a word proposes where to look, and what is read there is attested.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::base::Ledger;
-use crate::attest::{self, Attested};
+use crate::attest::{self, RecordsOf};
 use crate::nouns::error::StoreError;
 use crate::nouns::keyword::{KeywordFilter, KeywordPage, KeywordRange};
-use crate::nouns::record::StoredRecord;
 use crate::queries;
 use crate::reader::Lane;
 use crate::sql::Sql;
@@ -30,12 +28,8 @@ impl Ledger {
         self.register().ask(Lane::Report, ask).await
     }
 
-    /// The present versions of these records, by id, each attested; those that there are not are not in it.
-    pub async fn records_of(
-        &self,
-        kind: &str,
-        ids: Vec<String>,
-    ) -> Result<HashMap<String, Attested<StoredRecord>>, StoreError> {
+    /// The present versions of these records, by id, each attested or refused for itself; those that there are not are not in it.
+    pub async fn records_of(&self, kind: &str, ids: Vec<String>) -> Result<RecordsOf, StoreError> {
         let (kind, node) = (kind.to_owned(), Arc::clone(&self.register().node));
         self.register().ask(Lane::Request, move |sql| attest::records_of(&node, sql, &kind, &ids)).await
     }

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use policy::{SerialText, Timestamp};
 
 use super::base::Ledger;
-use crate::attest::{self, Attested, EachRecord};
+use crate::attest::{self, Attested, EachRecord, ListedRecord};
 use crate::clock::word::Word;
 use crate::forms::texts::{self, TextKind};
 use crate::nouns::batch::{Found, Sought};
 use crate::nouns::credential::{Counts, Credential, Crl, Due, DueFilter, Filter, Holding, Kin, Outlook, Page};
 use crate::nouns::error::StoreError;
+use crate::nouns::place::RecordPlace;
 use crate::nouns::record::{RecordFilter, StoredRecord};
 use crate::nouns::renewer::Class;
 use crate::queries;
 use crate::reader::Lane;
 use crate::sql::Sql;
-use crate::truth;
 
 /// Records of one page, as many as a page has.
 const RECORDS: usize = 1_000;
@@ -182,8 +182,12 @@ impl Ledger {
     /// The present version of a record as this node knows it, without a question to the database; 0 where there is none.
     /// What was read with this version is still so.
     pub fn record_version(&self, kind: &str, id: &str) -> u64 {
-        let key = truth::record_key(kind, id);
-        self.register().node.fold(|fold, _| fold.version(&key))
+        self.version_at(RecordPlace::of(kind, id))
+    }
+
+    /// The same by a place that is at hand.
+    pub fn version_at(&self, place: RecordPlace) -> u64 {
+        self.register().node.fold(|fold, _| fold.version(&place.0))
     }
 
     /// Present versions of a kind that match, by id, each attested and each by what it is itself.
@@ -194,6 +198,13 @@ impl Ledger {
     ) -> Result<Vec<Attested<StoredRecord>>, StoreError> {
         let (kind, node) = (kind.to_owned(), Arc::clone(&self.register().node));
         self.register().ask(Lane::Request, move |sql| attest::records(&node, sql, &kind, &filter)).await
+    }
+
+    /// A page of the same, each for itself: one that somebody altered is refused where it stands, with an alarm, and keeps no other back.
+    /// Where as many come as were asked for there may be more, behind the last of them.
+    pub async fn record_page(&self, kind: &str, filter: RecordFilter) -> Result<Vec<ListedRecord>, StoreError> {
+        let (kind, node) = (kind.to_owned(), Arc::clone(&self.register().node));
+        self.register().ask(Lane::Request, move |sql| attest::records_page(&node, sql, &kind, &filter)).await
     }
 
     /// All present versions of a kind of which there are few, page by page.

@@ -52,7 +52,7 @@ impl Ledger {
 
     /// Whether a value that was read is still so, as far as this node knows, without a question to the database.
     pub fn is_present(&self, value: &SealedValue) -> bool {
-        value.version() == self.record_version(SEALED, value.id())
+        value.version() == self.version_at(value.place)
     }
 
     /// Writes down what is about to be shown. Durable on return. `Conflict`: one of them, or of what it was judged by, has another version

@@ -3,6 +3,7 @@
 use policy::Timestamp;
 
 use crate::nouns::entry::{ActorStamp, GrantStamp};
+use crate::nouns::place::RecordPlace;
 
 /// The kind of an access's leaf.
 pub(crate) const ACCESS: &str = "secret";
@@ -21,10 +22,8 @@ pub struct Accessed {
 /// A record by which something was judged, in the version that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
-    /// Its kind.
-    pub kind: &'static str,
-    /// Its id.
-    pub id: String,
+    /// Which it is.
+    pub place: RecordPlace,
     /// Its version ([`StoredRecord::version`](crate::StoredRecord::version)).
     pub version: u64,
 }

@@ -9,7 +9,9 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use crate::nouns::error::StoreError;
+use crate::nouns::place::RecordPlace;
 use crate::nouns::record::StoredRecord;
+use crate::nouns::sealed::SEALED;
 
 /// So many bytes lie beside one record, at most: a value of a mebibyte, and what sealing adds to it.
 pub const BESIDE_BYTES_MAX: usize = (1 << 20) + 1_024;
@@ -98,11 +100,16 @@ pub struct NewValue<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SealedValue {
     pub(crate) record: StoredRecord,
+    pub(crate) place: RecordPlace,
     /// The bytes that its writer sealed.
     pub envelope: Vec<u8>,
 }
 
 impl SealedValue {
+    pub(crate) fn new(record: StoredRecord, envelope: Vec<u8>) -> SealedValue {
+        SealedValue { place: RecordPlace::of(SEALED, &record.id), record, envelope }
+    }
+
     /// Its name.
     pub fn id(&self) -> &str {
         &self.record.id

@@ -12,6 +12,7 @@ pub(crate) mod entry;
 pub(crate) mod error;
 pub(crate) mod held;
 pub(crate) mod keyword;
+pub(crate) mod place;
 pub(crate) mod record;
 pub(crate) mod renewer;
 pub(crate) mod sealed;

@@ -36,8 +36,8 @@ pub(crate) use log::{checkpoint, checkpoint_of, head, leaves};
 pub(crate) use objects::{crl_settled_since, object, object_slots};
 pub(crate) use outlook::outlook;
 pub(crate) use records::{
-    count_records, each_present, record_at, record_get, record_leaves, record_list, record_of, record_rows,
-    records_by_id,
+    PresentRow, count_records, each_present, record_at, record_get, record_leaves, record_list, record_of, record_page,
+    record_rows, records_by_id,
 };
 pub(crate) use renewals::due;
 pub(crate) use search::list;

@@ -14,6 +14,7 @@ use crate::sql::{Cell, Row, Sql, Value};
 
 const COLUMNS: &str =
     "SELECT v.leaf, v.kind, v.id, v.at, v.owner, v.lookup, v.expires, v.body, v.actor, v.proof, v.proof_id";
+const PLACE: &str = ", p.id, p.lookup";
 const RECORD: &str = "FROM present p JOIN record v ON v.leaf = p.leaf";
 
 pub(crate) fn record_of(mut row: Row) -> Result<StoredRecord, StoreError> {
@@ -100,6 +101,18 @@ pub(crate) fn record_leaves(
 
 /// The present versions that match, by id. A version that was replaced does not match, whatever it said.
 pub(crate) fn record_list(sql: &mut dyn Sql, kind: &str, filter: &RecordFilter) -> Result<Vec<Vec<Cell>>, StoreError> {
+    Ok(record_page(sql, kind, filter)?.into_iter().map(|row| row.cells).collect())
+}
+
+/// A row, and where the index of what is present has it: by that the list goes on, whatever the row itself says.
+pub(crate) struct PresentRow {
+    pub id: String,
+    pub lookup: Option<String>,
+    pub cells: Vec<Cell>,
+}
+
+/// The same, each with its place.
+pub(crate) fn record_page(sql: &mut dyn Sql, kind: &str, filter: &RecordFilter) -> Result<Vec<PresentRow>, StoreError> {
     if let Some((above, below)) = &filter.between {
         return record_between(sql, kind, (above, below), filter);
     }
@@ -115,8 +128,9 @@ pub(crate) fn record_list(sql: &mut dyn Sql, kind: &str, filter: &RecordFilter) 
     params.push(Value::Text(filter.after.as_deref().unwrap_or_default()));
     params.push(Value::index(page_size(filter.limit) as u64));
     let (after, limit) = (params.len() - 1, params.len());
-    let text = format!("{COLUMNS} {RECORD} WHERE p.kind = $1{by} AND p.id > ${after} ORDER BY p.id LIMIT ${limit}");
-    Ok(sql.query(&text, &params)?.into_iter().map(Row::cells).collect())
+    let text =
+        format!("{COLUMNS}{PLACE} {RECORD} WHERE p.kind = $1{by} AND p.id > ${after} ORDER BY p.id LIMIT ${limit}");
+    Ok(sql.query(&text, &params)?.into_iter().map(placed).collect())
 }
 
 /// The present versions whose second key is between two, in its order.
@@ -125,7 +139,7 @@ fn record_between(
     kind: &str,
     (above, below): (&str, &str),
     filter: &RecordFilter,
-) -> Result<Vec<Vec<Cell>>, StoreError> {
+) -> Result<Vec<PresentRow>, StoreError> {
     let mut params = vec![Value::Text(kind), Value::Text(above), Value::Text(below)];
     let by = filter.owner.as_deref().map_or("", |owner| {
         params.push(Value::Text(owner));
@@ -134,9 +148,21 @@ fn record_between(
     params.push(Value::index(page_size(filter.limit) as u64));
     let limit = params.len();
     let text = format!(
-        "{COLUMNS} {RECORD} WHERE p.kind = $1 AND p.lookup > $2 AND p.lookup < $3{by} ORDER BY p.lookup, p.id LIMIT ${limit}"
+        "{COLUMNS}{PLACE} {RECORD} WHERE p.kind = $1 AND p.lookup > $2 AND p.lookup < $3{by} ORDER BY p.lookup, p.id LIMIT ${limit}"
     );
-    Ok(sql.query(&text, &params)?.into_iter().map(Row::cells).collect())
+    Ok(sql.query(&text, &params)?.into_iter().map(placed).collect())
+}
+
+/// What the index says stands behind the row's own columns.
+fn placed(row: Row) -> PresentRow {
+    let mut cells = row.cells();
+    let lookup = cells.pop();
+    let id = cells.pop();
+    let text = |cell: Option<Cell>| match cell {
+        Some(Cell::Text(text)) => Some(text),
+        Some(_) | None => None,
+    };
+    PresentRow { id: text(id).unwrap_or_default(), lookup: text(lookup), cells }
 }
 
 /// Kind and id of every present record.

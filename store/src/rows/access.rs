@@ -22,8 +22,9 @@ pub(crate) struct AccessRow {
     pub judged: Vec<(RecordKey, u64)>,
     /// Who it is that reads.
     pub reader: String,
-    /// The secrets that are read, each once; none where they are opened for something else.
-    pub read: Vec<String>,
+    /// The secrets that are read, each once and with what tells this reader's readings of it; none where they are opened for something
+    /// else.
+    pub read: Vec<(String, RecordKey)>,
 }
 
 impl AccessRow {
@@ -55,12 +56,17 @@ impl AccessRow {
             tail.used(used.act, used.items, &used.versions);
         }
         bounded_tail(&tail)?;
-        let judged = entry.judged.iter().map(|by| (record_key(by.kind, &by.id), by.version)).collect();
+        let judged = entry.judged.iter().map(|by| (by.place.0, by.version)).collect();
         let read = match ward::is_reading(&entry.grant.action) {
             true => entry.opened.iter().filter_map(|of| ward::of_value(&of.id)).map(str::to_owned).collect(),
             false => BTreeSet::new(),
         };
-        let (reader, read) = (entry.actor.id.clone(), read.into_iter().collect());
+        let reader = entry.actor.id.clone();
+        let keyed = |id: String| {
+            let key = record_key(&id, &reader);
+            (id, key)
+        };
+        let read = read.into_iter().map(keyed).collect();
         Ok(AccessRow { at, tail, of: accessed(&entry.opened), judged, reader, read })
     }
 

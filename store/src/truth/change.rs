@@ -1,7 +1,6 @@
 //! What one leaf changes. Read from the leaf's own bytes alone, so that every node folds the same.
 
 use policy::Timestamp;
-use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
 use super::crls::{CrlIntent, number};
@@ -11,21 +10,16 @@ use crate::log::Hash;
 use crate::nouns::access::Accessed;
 use crate::nouns::entry::{HOLD, Kind, RELEASED, Renews};
 use crate::nouns::error::StoreError;
+use crate::nouns::place::RecordPlace;
 use crate::nouns::sealed::{SEALED, Under};
 use crate::nouns::shard::Shard;
 
-/// A record's place in the fold: the first half of a SHA-256 over its kind and id.
+/// A [`RecordPlace`] in the fold.
 pub(crate) type RecordKey = [u8; 16];
 
 /// The key of a record.
 pub(crate) fn record_key(kind: &str, id: &str) -> RecordKey {
-    let mut context = Context::new(&SHA256);
-    context.update(kind.as_bytes());
-    context.update(&[0]);
-    context.update(id.as_bytes());
-    let mut key = [0; 16];
-    key.copy_from_slice(context.finish().as_ref().split_at(16).0);
-    key
+    RecordPlace::of(kind, id).0
 }
 
 /// What is shown, by its places in the fold, each with its version.

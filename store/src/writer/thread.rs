@@ -23,6 +23,10 @@ use crate::writer::pending::Pending;
 const BATCH_OPS: usize = 512;
 /// ... and at most about this many bytes, so that large CRLs do not make everyone wait.
 const BATCH_BYTES: usize = 8 << 20;
+/// Where the batch before had at least so many operations, others are on their way ...
+const CROWD: usize = 8;
+/// ... and are waited for so long, so that they share its flush. Whoever is alone waits for nobody.
+const GATHERING: Duration = Duration::from_micros(200);
 /// How often there is a look while nobody writes: at conclusions that wait, a register that was away, a log that is held, and whether
 /// the file still has its name.
 const RETRY: Duration = Duration::from_secs(1);
@@ -66,11 +70,17 @@ type Asker = oneshot::Sender<Result<(), StoreError>>;
 
 impl Writer {
     pub fn run(mut self, jobs: &Receiver<Message>) {
-        let mut stop = false;
+        let (mut stop, mut before) = (false, 0);
         while !stop {
             let (mut items, mut askers): (Vec<Item>, Vec<Asker>) = (Vec::new(), Vec::new());
             match jobs.recv_timeout(RETRY) {
-                Ok(message) => stop = gather(message, jobs, &mut items, &mut askers),
+                Ok(message) => {
+                    if before >= CROWD {
+                        std::thread::sleep(GATHERING);
+                    }
+                    stop = gather(message, jobs, &mut items, &mut askers);
+                    before = items.len();
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => stop = true,
             }

@@ -11,7 +11,7 @@ use crate::forms::ward::{SECRET, Standing, ward_of};
 use crate::nouns::error::StoreError;
 use crate::rows::{AccessRow, RecordRow};
 use crate::sql::{Sql, SqlError, Value};
-use crate::truth::{Node, RecordKey, record_key};
+use crate::truth::{Node, RecordKey};
 
 /// The last version of each secret in a batch has its row, or takes it away.
 pub(super) fn records(sql: &mut dyn Sql, rows: &[(u64, u64, Timestamp, &RecordRow)]) -> Result<(), SqlError> {
@@ -55,8 +55,8 @@ fn last_reading(sql: &mut dyn Sql, id: &str) -> Result<Option<Last>, SqlError> {
 
 /// In which hours these accesses were, by secret and reader.
 pub(super) fn hours(accesses: &[(u64, Timestamp, &AccessRow)]) -> Vec<(RecordKey, i64)> {
-    let each = accesses.iter().flat_map(|(_, at, row)| row.read.iter().map(move |id| (id, &row.reader, at)));
-    each.map(|(id, reader, at)| (record_key(id, reader), projection::hour(at.unix()))).collect()
+    let each = accesses.iter().flat_map(|(_, at, row)| row.read.iter().map(move |(_, key)| (*key, at)));
+    each.map(|(key, at)| (key, projection::hour(at.unix()))).collect()
 }
 
 /// Of each secret and reader the first reading of the newest hour, where that is news.
@@ -68,7 +68,7 @@ pub(super) fn readings(
     let mut news: BTreeMap<(&str, &str), (i64, u64, i64)> = BTreeMap::new();
     for (leaf, at, row) in accesses {
         let hour = projection::hour(at.unix());
-        for id in row.read.iter().filter(|id| !node.has_read(&record_key(id, &row.reader), hour)) {
+        for (id, _) in row.read.iter().filter(|(_, key)| !node.has_read(key, hour)) {
             let there = news.entry((id, &row.reader)).or_insert((hour, *leaf, at.unix()));
             if hour > there.0 {
                 *there = (hour, *leaf, at.unix());

@@ -4,8 +4,8 @@
 //! no room of the house and knows the server by its REST API alone; but `seed`, which fills a register faster than a token
 //! signs, through the store's own code. `compare` measures a server over a small register and a large one, in one run;
 //! `drill` times a mass replacement; `crl` its CRLs beside the signature and the disk alone, `ocsp` its OCSP from memory beside a
-//! static body, `secrets` readings of secrets
-//! beside a static body and many secrets beside few, `acme` whole ACME orders over an empty register and over one with many.
+//! static body, `secrets` readings of secrets beside a static body and a peer's, batches of transit beside the cipher alone, and many secrets
+//! beside few, `acme` whole ACME orders over an empty register and over one with many.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -1,13 +1,15 @@
 //! `chancery-load`: the load client as a program, against a running server; `seed` fills a register, `fleet` compares a server
 //! over a small register and a large one; `acme` does so with whole ACME orders; `ocsp` and `secrets` compare OCSP and readings of secrets with a
-//! static body.
+//! static body, and the latter with a peer.
+
+mod reading;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use load::{Load, acme, compare, crl, drill, ocsp, run, secrets, seed};
+use load::{Load, acme, compare, crl, drill, ocsp, run, seed};
 
 /// Issue certificates over HTTPS as fast as the server answers; prints rate, p50, p99, errors, the server's memory
 #[derive(Parser)]
@@ -27,7 +29,7 @@ enum What {
     Drill(DrillArgs),
     Crl(CrlArgs),
     Ocsp(OcspArgs),
-    Secrets(SecretsArgs),
+    Secrets(reading::SecretsArgs),
 }
 
 /// Fill a register that `chancery init` made, as a service would have but for the key; its server must not run
@@ -185,33 +187,6 @@ struct CrlArgs {
     dir: Option<PathBuf>,
 }
 
-/// Readings of secrets, each with its durable leaf, beside a static body as long over the same TLS, in turns; and, with --secrets, lists,
-/// searches and starts of a register with many secrets beside one with few
-#[derive(clap::Args)]
-struct SecretsArgs {
-    /// The server's program
-    #[arg(long, default_value = "target/release/chancery")]
-    server: PathBuf,
-    /// Secrets of the large register; 0: readings alone
-    #[arg(long, default_value_t = 0)]
-    secrets: u64,
-    /// Secrets of the small one
-    #[arg(long, default_value_t = 1_000)]
-    small: u64,
-    /// Keep-alive clients
-    #[arg(long, default_value_t = 64)]
-    clients: usize,
-    /// Rounds of each
-    #[arg(long, default_value_t = 5)]
-    rounds: u32,
-    /// Seconds of a round
-    #[arg(long, default_value_t = 3)]
-    round_secs: u64,
-    /// Keep both registers in this folder; those that stand there are taken as they are
-    #[arg(long)]
-    dir: Option<PathBuf>,
-}
-
 #[derive(clap::Args)]
 struct ClientArgs {
     /// HOST:PORT of the server's HTTPS
@@ -262,7 +237,7 @@ fn main() -> ExitCode {
         (Some(What::Drill(args)), _) => said(replace(args)),
         (Some(What::Crl(args)), _) => said(publish(args)),
         (Some(What::Ocsp(args)), _) => said(ask(args)),
-        (Some(What::Secrets(args)), _) => said(read(args)),
+        (Some(What::Secrets(args)), _) => said(reading::run(args)),
         (None, Some(args)) => load_server(args),
         (None, None) => said::<&str>(Err("--cacert and --token-file are needed; see --help".into())),
     }
@@ -340,14 +315,6 @@ fn ask(args: OcspArgs) -> Result<ocsp::Table, String> {
     let seeder = std::env::current_exe().map_err(|e| e.to_string())?;
     let wish = ocsp::Wish { server, seeder, certificates, clients, rounds, round: Duration::from_secs(round_secs) };
     runtime()?.block_on(ocsp::run(&wish)).map_err(|e| e.to_string())
-}
-
-fn read(args: SecretsArgs) -> Result<secrets::Table, String> {
-    let SecretsArgs { server, secrets, small, clients, rounds, round_secs, dir } = args;
-    let seeder = std::env::current_exe().map_err(|e| e.to_string())?;
-    let round = Duration::from_secs(round_secs);
-    let wish = secrets::Wish { server, seeder, secrets, small, clients, rounds, round, dir };
-    runtime()?.block_on(secrets::run(&wish)).map_err(|e| e.to_string())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, String> {

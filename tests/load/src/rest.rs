@@ -30,7 +30,12 @@ pub(crate) struct Answer {
 impl Rest {
     /// The house's administrator.
     pub(crate) fn new(house: &House) -> Result<Rest, CompareError> {
-        Ok(Rest { door: house.door()?, token: house.token()?, connection: None })
+        Ok(Rest::at(house.door()?, house.token()?))
+    }
+
+    /// Whoever has this token, at any server.
+    pub(crate) fn at(door: Door, token: String) -> Rest {
+        Rest { door, token, connection: None }
     }
 
     pub(crate) async fn json(&mut self, path: &str) -> Result<Value, CompareError> {
@@ -47,6 +52,12 @@ impl Rest {
         self.ask(request.map_err(|e| failed(path, &e))?).await
     }
 
+    /// Sends JSON; what is answered is the caller's to judge.
+    pub(crate) async fn tell(&mut self, method: Method, path: &str, wish: Bytes) -> Result<Answer, CompareError> {
+        let request = self.with_token(method, path).header("content-type", "application/json").body(Full::new(wish));
+        self.ask(request.map_err(|e| failed(path, &e))?).await
+    }
+
     async fn good(
         &mut self,
         method: Method,
@@ -54,8 +65,7 @@ impl Rest {
         wish: Option<&Value>,
     ) -> Result<(Value, Duration), CompareError> {
         let body = wish.map_or_else(Bytes::new, |wish| Bytes::from(wish.to_string()));
-        let request = self.with_token(method, path).header("content-type", "application/json").body(Full::new(body));
-        let Answer { status, body, took } = self.ask(request.map_err(|e| failed(path, &e))?).await?;
+        let Answer { status, body, took } = self.tell(method, path, body).await?;
         match (status.is_success(), serde_json::from_slice(&body)) {
             (true, Ok(json)) => Ok((json, took)),
             (_, _) => Err(failed(path, &format!("status {status}: {}", String::from_utf8_lossy(&body)))),

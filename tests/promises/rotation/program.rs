@@ -45,6 +45,9 @@ fn a_program_of_the_configuration_exchanges_a_password_and_nobody_names_another(
     let set = ["secret", "rotation", ROUTER, "--plan", "single", "--user", "app", "--driver", "exec", "--host"];
     let said = fail(house.command(&[&set[..], &["/bin/sh"]].concat()));
     assert!(said.contains("has no [rotation.exec./bin/sh]"), "{said}");
+    let dry = house.json(&[&set[..], &["device", "--dry-run"]].concat());
+    assert_eq!((&dry["logs_in"]["user"], &dry["steps"][0]["does"]), (&json!("app"), &json!("make")), "{dry}");
+    assert!(fail(house.command(&["secret", "rotation", ROUTER])).contains("(404)"), "a dry run sets up nothing");
     house.run(&[&set[..], &["device"]].concat());
     // What is not said stays, and what has no effect is refused.
     house.run(&["secret", "rotation", ROUTER, "--every", "30d"]);
@@ -89,7 +92,12 @@ fn a_program_of_the_configuration_exchanges_a_password_and_nobody_names_another(
     let place = ["--driver", "exec", "--host", "device"];
     let said = fail(house.command(&[&pair[..], &["59s"], &place[..]].concat()));
     assert!(said.contains("60 s at least") && said.contains("shortest_overlap_secs"), "{said}");
-    house.run(&[&pair[..], &["60s"], &place[..]].concat());
+    // It is another's device: what the secret holds is not let in.
+    let said = fail(house.command(&[&pair[..], &["60s"], &place[..]].concat()));
+    assert!(said.contains("does not log in as app at exec device") && said.contains("--unchecked"), "{said}");
+    let said = fail(house.command(&[&pair[..], &["60s", "--dry-run"], &place[..]].concat()));
+    assert!(said.contains("does not log in"), "{said}");
+    house.run(&[&pair[..], &["60s", "--unchecked"], &place[..]].concat());
 }
 
 #[test]
@@ -102,10 +110,15 @@ fn the_documented_rotation_is_taken_as_it_stands() {
     let admin = json!({"kind": "database-password", "owner": "default", "fields": fields});
     super::put(&house, "secrets/infra/postgres-admin", &admin);
     // The administrator's own token has no owner of its own.
-    for (line, more) in [(put, &["--owner", "default"][..]), (set.expect("a rotation is set up"), &[])] {
-        let words: Vec<&str> = line.split_whitespace().skip(1).chain(more.iter().copied()).collect();
-        house.run(&words);
-    }
+    let set = set.expect("a rotation is set up");
+    let words = |line: &'static str, more: &[&'static str]| -> Vec<&'static str> {
+        line.split_whitespace().skip(1).chain(more.iter().copied()).collect()
+    };
+    house.run(&words(put, &["--owner", "default"]));
+    // Nobody is there who would let him in.
+    let said = fail(house.command(&words(set, &[])));
+    assert!(said.contains("Nothing was set up") && said.contains("--unchecked"), "{said}");
+    house.run(&words(set, &["--unchecked"]));
     let rotation = rotation_of(&house, "prod/db");
     assert_eq!((&rotation["overlap_secs"], &rotation["state"]), (&json!(3_600), &json!("resting")), "{rotation}");
     let dry = house.json(&["secret", "rotate", "prod/db", "--dry-run"]);

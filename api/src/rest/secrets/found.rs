@@ -2,7 +2,7 @@
 //! last.
 
 use policy::{Action, Actor, Owner, Resource, Timestamp};
-use secrets::{LastRead, Listed, PENDING_SECS, Search, Secret, SecretPath};
+use secrets::{Listed, PENDING_SECS, Page, Search, SecretPath, of_one};
 
 use crate::app::App;
 use crate::observe::inventory::only_owner;
@@ -42,6 +42,8 @@ pub(crate) struct SecretsSought {
 pub(crate) struct SecretsFound {
     pub(crate) items: Vec<Listed>,
     pub(crate) next: Option<String>,
+    /// So many of this page are not what the log says; said to whoever may list everything.
+    pub(crate) altered: Option<u64>,
     /// The owner that was looked at.
     pub(crate) owner: Option<Owner>,
     pub(crate) now: Timestamp,
@@ -67,9 +69,16 @@ async fn looked(app: &App, actor: &Actor, sought: SecretsSought) -> Result<Secre
         let is_known = || policies.owners().iter().any(|rules| rules.name == *of);
         (!sought.unowned || !is_known()) && policies.decide(actor, Action::ListSecrets, &on).is_ok()
     };
+    let shown = |found: Page<Listed>, owner: Option<Owner>| SecretsFound {
+        altered: altered(app, actor, found.altered),
+        items: found.items,
+        next: found.next,
+        owner,
+        now,
+    };
     if sought.overdue {
-        let (items, next) = overdue(app, &sought, owner.as_ref(), now, may).await?;
-        return Ok(SecretsFound { items, next, owner, now });
+        let found = overdue(app, &sought, owner.as_ref(), now, may).await?;
+        return Ok(shown(found, owner));
     }
     let SecretsSought { within, text, tag, deleted, expiring_secs, ends, unread_secs, stuck, cursor, limit, .. } =
         sought;
@@ -91,8 +100,14 @@ async fn looked(app: &App, actor: &Actor, sought: SecretsSought) -> Result<Secre
         after: cursor,
         limit,
     };
-    let (items, next) = app.vault().inventory(&search, may).await?;
-    Ok(SecretsFound { items, next, owner, now })
+    let found = app.vault().inventory(&search, may).await?;
+    Ok(shown(found, owner))
+}
+
+/// How many were altered, for whoever may list everything. Of what was altered nobody can say whose it is: nobody else hears of it, and the
+/// status tells where it stands.
+pub(crate) fn altered(app: &App, actor: &Actor, count: u64) -> Option<u64> {
+    (count > 0 && app.lookout().lists_every_owner(actor)).then_some(count)
 }
 
 async fn overdue(
@@ -101,17 +116,21 @@ async fn overdue(
     owner: Option<&Owner>,
     now: Timestamp,
     may: impl Fn(&Owner, &SecretPath) -> bool,
-) -> Result<(Vec<Listed>, Option<String>), Problem> {
-    let (late, next) = app.rotations().overdue((owner, now, 0), sought.cursor.clone(), sought.limit).await?;
-    let mut items: Vec<(Secret, Option<LastRead>)> = Vec::with_capacity(late.len());
-    for (turning, _) in late {
+) -> Result<Page<Listed>, Problem> {
+    let late = app.rotations().overdue((owner, now, 0), sought.cursor.clone(), sought.limit).await?;
+    let mut found = Page { items: Vec::with_capacity(late.items.len()), next: late.next, altered: late.altered };
+    for (turning, _) in late.items {
         let is_within = sought.within.as_ref().is_none_or(|within| turning.path().is_within(within));
         if !is_within || !may(turning.owner(), turning.path()) {
             continue;
         }
-        let Some(secret) = app.vault().look(turning.path()).await?.filter(|secret| !secret.is_gone()) else { continue };
+        let Some(there) = of_one(app.vault().look(turning.path()).await)? else {
+            found.altered = found.altered.saturating_add(1);
+            continue;
+        };
+        let Some(secret) = there.filter(|secret| !secret.is_gone()) else { continue };
         let read = app.vault().last_read(&secret).await?;
-        items.push((secret, read));
+        found.items.push((secret, read));
     }
-    Ok((items, next))
+    Ok(found)
 }

@@ -152,7 +152,7 @@ pub(super) async fn role(
 fn wish(new: NewLeaseRole) -> Result<RoleWish, Problem> {
     let NewLeaseRole { owner: _, driver, host, port, database, admin, roots, plain, like, secs, secs_max } = new;
     Ok(RoleWish {
-        place: Place { product: product(Some(&driver))?, host: Some(host), port, database },
+        place: Place { product: product(Some(&driver))?, host: Some(host), port, database, account_host: None },
         admin: path_of(&admin)?,
         line: line(roots, plain)?,
         like,

@@ -10,6 +10,7 @@ use secrets::{Lease, LeaseStage, Leased};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::found::altered;
 use super::lease_roles::role;
 use super::rotation_shown::moment;
 use super::{path_of, quietly};
@@ -107,6 +108,10 @@ pub(crate) struct LeaseList {
     /// What to say as `after` for the next page; absent where this is the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    /// So many rows of this page that are not what the log says: they are left out, and the status names them. Told to whoever may list
+    /// everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    altered: Option<u64>,
 }
 
 /// Which leases are listed.
@@ -116,7 +121,8 @@ pub(crate) struct LeaseList {
 pub(crate) struct LeaseFilter {
     /// Of this role.
     role: Option<String>,
-    /// Where the last page ended.
+    /// Where the last page ended; `cursor`, as other lists call it, is the same.
+    #[serde(alias = "cursor")]
     after: Option<String>,
     /// So many at most, 1 to 1000.
     limit: Option<u32>,
@@ -157,15 +163,16 @@ pub(crate) async fn list(
     let role = filter.role.as_deref().map(path_of).transpose()?;
     let limit = page_rows(filter.limit)?;
     let after = cursors::opened(&app, &actor, LIST, filter.after.as_deref())?;
-    let (page, next) = app.leases().list(after, limit).await?;
-    let next = cursors::sealed(&app, &actor, LIST, next)?;
+    let page = app.leases().list(after, limit).await?;
+    let next = cursors::sealed(&app, &actor, LIST, page.next)?;
     let may = |lease: &Lease| {
         let on = Resource::secret(Some(lease.owner().clone()), lease.role().as_str());
         let is_of = role.as_ref().is_none_or(|role| role == lease.role());
         is_of && app.authority().policies().decide(&actor, Action::ListSecrets, &on).is_ok()
     };
-    let items = page.iter().filter(|lease| may(lease)).map(info).collect();
-    Ok(json(StatusCode::OK, &LeaseList { items, next }))
+    let items = page.items.iter().filter(|lease| may(lease)).map(info).collect();
+    let altered = altered(&app, &actor, page.altered);
+    Ok(json(StatusCode::OK, &LeaseList { items, next, altered }))
 }
 
 /// A lease.

@@ -4,6 +4,7 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use http::StatusCode;
 use policy::{Action, Owner, Resource};
+use secrets::Kind;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -22,6 +23,10 @@ pub(crate) struct SecretList {
     /// Where the next page begins; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    /// So many rows of this page that are not what the log says: they are left out, and the status names them. Told to whoever may list
+    /// everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    altered: Option<u64>,
 }
 
 /// Which secrets.
@@ -80,9 +85,9 @@ pub(crate) async fn list(
         cursor: filter.cursor,
         limit: page_rows(filter.limit)?,
     };
-    let SecretsFound { items, next, now, .. } = found(&app, &actor, sought).await?;
+    let SecretsFound { items, next, altered, now, .. } = found(&app, &actor, sought).await?;
     let items = items.iter().map(|(secret, read)| SecretInfo::brief(secret, now).read(read.as_ref())).collect();
-    Ok(json(StatusCode::OK, &SecretList { items, next }))
+    Ok(json(StatusCode::OK, &SecretList { items, next, altered }))
 }
 
 /// One secret with its versions, without their values.
@@ -100,10 +105,14 @@ pub(crate) async fn show(
         false => None,
     };
     let next = turning.and_then(|turning| app.rotations().due(&turning, seconds(app.world().now())).map(moment));
+    let refresh = match secret.kind() == Kind::OauthToken {
+        true => app.refreshes().look(secret.path()).await?,
+        false => None,
+    };
     let read = app.vault().last_read(&secret).await?;
     // Asked, and not done: a refusal here is nobody's attempt.
     let on = Resource::secret(Some(secret.owner().clone()), secret.path().as_str());
     let may_read = app.authority().policies().decide(&actor, Action::ReadSecret, &on).is_ok();
-    let info = SecretInfo::whole(&secret, app.world().now()).rotated(next).read(read.as_ref()).for_reader(may_read);
-    Ok(json(StatusCode::OK, &info))
+    let info = SecretInfo::whole(&secret, app.world().now()).rotated(next).refreshed(refresh.as_ref());
+    Ok(json(StatusCode::OK, &info.read(read.as_ref()).for_reader(may_read)))
 }

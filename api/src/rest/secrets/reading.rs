@@ -34,7 +34,7 @@ pub(crate) struct WhichVersion {
 /// is logged.
 #[utoipa::path(get, path = "/api/v1/secret-values/{path}", tag = "secrets", operation_id = "readSecret",
     params(("path" = String, Path, description = "Where it stands, with its slashes"), WhichVersion),
-    responses((status = 200, description = "Its values", body = SecretValues),
+    responses((status = 200, description = "Its values", body = SecretValues<'static>),
         (status = 304, description = "The caller has it"),
         (status = 410, description = "It is out of use")))]
 pub(crate) async fn one(
@@ -67,7 +67,7 @@ pub(crate) async fn one(
     let Answered { opened, said } = answered.as_ref();
     field.as_ref().map(|field| field_of(opened, field)).transpose()?;
     let etag = (is_alone && opened.is_alone()).then(|| quoted(&opened.sha256));
-    let values = SecretValues::of(opened, field.as_ref().map(FieldName::as_str)).saying(said.clone());
+    let values = SecretValues::of(opened, field.as_ref().map(FieldName::as_str), said);
     Ok(closed(json(StatusCode::OK, &values), etag.as_deref()))
 }
 
@@ -86,18 +86,18 @@ pub(crate) struct Wish {
 
 /// What came of each.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Answers {
-    items: Vec<Answer>,
+pub(crate) struct Answers<'a> {
+    items: Vec<Answer<'a>>,
 }
 
 /// What came of one.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Answer {
+pub(crate) struct Answer<'a> {
     /// As it was asked for.
-    reference: String,
+    reference: &'a str,
     /// The value, with the field that was asked for alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<SecretValues>,
+    secret: Option<SecretValues<'a>>,
     /// Why there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -107,7 +107,7 @@ pub(crate) struct Answer {
 
 /// Reads many at once, each for itself; those that one rule allows share one entry of the log.
 #[utoipa::path(post, path = "/api/v1/secret-values", tag = "secrets", operation_id = "readSecrets", request_body = Wish,
-    responses((status = 200, description = "What came of each, in their order", body = Answers)))]
+    responses((status = 200, description = "What came of each, in their order", body = Answers<'static>)))]
 pub(crate) async fn many(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -148,15 +148,14 @@ pub(crate) async fn many(
         put(&mut outcomes, at, outcome);
     }
     let mut bytes = 0;
-    let items = wish.references.into_iter().zip(&references).zip(outcomes).map(|((text, reference), outcome)| {
-        let shown = outcome.and_then(|answered| {
+    let items = wish.references.iter().zip(&references).zip(&outcomes).map(|((text, reference), outcome)| {
+        let shown = outcome.as_ref().map_err(Clone::clone).and_then(|answered| {
             bytes += field_of(&answered.opened, &reference.field)?.len();
             if bytes > SECRET_ANSWER_BYTES_MAX { Err(resolving::too_much()) } else { Ok(answered) }
         });
         match shown {
             Ok(answered) => {
-                let secret = SecretValues::of(&answered.opened, Some(reference.field.as_str()));
-                let secret = secret.saying(answered.said.clone());
+                let secret = SecretValues::of(&answered.opened, Some(reference.field.as_str()), &answered.said);
                 Answer { reference: text, secret: Some(secret), error: None, status: StatusCode::OK.as_u16() }
             }
             Err(problem) => {

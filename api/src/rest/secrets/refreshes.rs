@@ -49,6 +49,10 @@ pub(crate) struct RefreshInfo {
     way: &'static str,
     ahead_secs: u64,
     post: bool,
+    /// When the last token came; absent where none did yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    refreshed: Option<Timestamp>,
     /// When it is asked next; absent where somebody has to look first.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -157,6 +161,7 @@ fn info(refresh: &Refresh) -> RefreshInfo {
         way: refresh.way().as_str(),
         ahead_secs: refresh.ahead_secs(),
         post: refresh.at().post,
+        refreshed: refresh.refreshed().map(moment),
         next: refresh.due().map(moment),
         halted: refresh.halted().map(secrets::Halt::as_str),
         tries: tries.unwrap_or(0),

@@ -26,6 +26,9 @@ pub(crate) struct RotationInfo {
     port: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     database: Option<String>,
+    /// The host of its accounts, where somebody named it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_host: Option<String>,
     /// `here`, `tls` or `plain`.
     line: &'static str,
     /// The roots of the target's certificate, where one rotation is shown.
@@ -96,6 +99,9 @@ pub(crate) struct TroubleInfo {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Rehearsal {
     pub(super) steps: Vec<RehearsedStep>,
+    /// What was tried by a login at the target, and is let in: of a dry run of the set-up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) logs_in: Option<CredentialInfo>,
 }
 
 /// One step of it.
@@ -143,6 +149,7 @@ pub(super) fn info(app: &App, turning: &Turning) -> RotationInfo {
         host: at.host.clone(),
         port: at.port,
         database: at.database.clone(),
+        account_host: at.account_host.clone(),
         line: match at.line {
             Line::Here => "here",
             Line::Tls { .. } => "tls",
@@ -182,7 +189,7 @@ fn leaked(leaked: &Leaked) -> LeakedInfo {
     LeakedInfo { by: leaked.by.clone(), at: moment(leaked.at), reason: leaked.reason.clone() }
 }
 
-fn credential(credential: &Credential) -> CredentialInfo {
+pub(super) fn credential(credential: &Credential) -> CredentialInfo {
     CredentialInfo { version: credential.version, user: credential.user.clone() }
 }
 

@@ -11,7 +11,8 @@ use secrets::{Line, Place, Product, SecretError, SecretPath, Turning, TurningWis
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::rotation_shown::{Rehearsal, RotationInfo, info, rehearsed, seconds, whole};
+use super::found::altered;
+use super::rotation_shown::{Rehearsal, RotationInfo, credential, info, rehearsed, seconds, whole};
 use super::{granted, path_of};
 use crate::app::App;
 use crate::intake::{Caller, Json, Params, Segment, json, page_rows};
@@ -67,12 +68,24 @@ pub(crate) struct NewRotation {
     /// The database in which one logs in; absent: as the secret's field says.
     #[serde(default)]
     database: Option<String>,
+    /// Of `mariadb`: the host of the accounts, as `localhost` of `app@localhost`; absent: `%`, and a name of which that is not the only
+    /// account is refused when it is to be set.
+    #[serde(default)]
+    #[schema(example = "localhost")]
+    account_host: Option<String>,
     /// The roots of the target's certificate (PEM): it is spoken to by TLS. Without them it is this host.
     #[serde(default)]
     roots: Option<String>,
     /// It is spoken to without TLS although it is another host: whoever is on the way reads passwords.
     #[serde(default)]
     plain: bool,
+    /// Nobody tries whether what is current logs in: the target is away, or does not have it yet. Where the place is new it is tried
+    /// otherwise, and nothing is set up where it does not.
+    #[serde(default)]
+    unchecked: bool,
+    /// Judge and try it, say what a rotation would do, and set up nothing.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 /// What somebody says to a rotation.
@@ -114,7 +127,8 @@ pub(crate) struct RotationFilter {
     /// Of this owner.
     #[param(value_type = Option<String>)]
     owner: Option<Owner>,
-    /// Where the last page ended.
+    /// Where the last page ended; `cursor`, as other lists call it, is the same.
+    #[serde(alias = "cursor")]
     after: Option<String>,
     /// So many at most, 1 to 1000.
     limit: Option<u32>,
@@ -128,6 +142,10 @@ pub(crate) struct RotationList {
     /// What to say as `after` for the next page; absent where this is the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    /// So many rows of this page that are not what the log says: they are left out, and the status names them. Told to whoever may list
+    /// everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    altered: Option<u64>,
 }
 
 /// The rotations of secrets that the caller may know of.
@@ -142,15 +160,16 @@ pub(crate) async fn list(
     let _grant = app.authorize(&actor, Action::ListSecrets, Resource::secret(of, "")).await?;
     let limit = page_rows(filter.limit)?;
     let after = cursors::opened(&app, &actor, LIST, filter.after.as_deref())?;
-    let (page, next) = app.rotations().list(after, limit).await?;
-    let next = cursors::sealed(&app, &actor, LIST, next)?;
+    let page = app.rotations().list(after, limit).await?;
+    let next = cursors::sealed(&app, &actor, LIST, page.next)?;
     let may = |turning: &Turning| {
         let on = Resource::secret(Some(turning.owner().clone()), turning.path().as_str());
         let is_of = filter.owner.as_ref().is_none_or(|owner| owner == turning.owner());
         is_of && app.authority().policies().decide(&actor, Action::ListSecrets, &on).is_ok()
     };
-    let items = page.iter().filter(|turning| may(turning)).map(|turning| info(&app, turning)).collect();
-    Ok(json(StatusCode::OK, &RotationList { items, next }))
+    let items = page.items.iter().filter(|turning| may(turning)).map(|turning| info(&app, turning)).collect();
+    let altered = altered(&app, &actor, page.altered);
+    Ok(json(StatusCode::OK, &RotationList { items, next, altered }))
 }
 
 /// How a secret is exchanged, and how far that has come.
@@ -168,12 +187,15 @@ pub(crate) async fn show(
     Ok(json(StatusCode::OK, &whole(&app, &turning)))
 }
 
-/// Sets up a rotation of a secret, or changes one that rests. What is current is taken for what logs in.
+/// Sets up a rotation of a secret, or changes one that rests. What is current is what logs in, which is tried at a new place. A dry run
+/// answers with the steps of a rotation.
 #[utoipa::path(put, path = "/api/v1/secret-rotations/{path}", tag = "secrets", operation_id = "setRotation",
     request_body = NewRotation,
     params(("path" = String, Path, description = "Where the secret stands, with its slashes")),
     responses((status = 200, description = "It is set up", body = RotationInfo),
-        (status = 409, description = "A rotation is under way")))]
+        (status = 409, description = "A rotation is under way"),
+        (status = 422, description = "What is current does not log in there, or the settings do not fit"),
+        (status = 503, description = "The target does not say whether it logs in")))]
 pub(crate) async fn put(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
@@ -182,6 +204,7 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     let path = path_of(&path)?;
     let (_, grant) = granted(&app, &actor, Action::WriteSecret, &path).await?;
+    let is_dry = new.dry_run;
     let wish = wish(new)?;
     // What is said here has this secret's passwords and the administrator's sent to a place: he may read both himself.
     let _granted = granted(&app, &actor, Action::ReadSecret, &path).await?;
@@ -189,6 +212,13 @@ pub(crate) async fn put(
         let _granted = granted(&app, &actor, Action::ReadSecret, admin).await?;
     }
     let (rotations, places) = (app.rotations().clone(), app.places().clone());
+    if is_dry {
+        let set = async move { rotations.set_dry(grant, &path, wish, &places).await };
+        let (turning, is_tried) = app.secret_to_its_end(set).await?;
+        let rehearsal = rehearsal(&app, &turning, Word::Rotate)?;
+        let logs_in = is_tried.then(|| credential(turning.rotation().current()));
+        return Ok(json(StatusCode::OK, &Rehearsal { logs_in, ..rehearsal }));
+    }
     let set = async move { rotations.set(grant, &path, wish, &places).await };
     let turning = app.secret_to_its_end(set).await?;
     app.rotation_asked().notify_one();
@@ -239,6 +269,11 @@ pub(super) async fn said(
 
 async fn dry(app: &App, word: Word, path: &SecretPath, _granted: Grant) -> Result<Response, Problem> {
     let turning = there(app, path).await?;
+    Ok(json(StatusCode::OK, &rehearsal(app, &turning, word)?))
+}
+
+/// What a word would lead to.
+fn rehearsal(app: &App, turning: &Turning, word: Word) -> Result<Rehearsal, Problem> {
     let now = seconds(app.world().now());
     let mut rotation = turning.rotation().clone();
     let asked = match word {
@@ -259,7 +294,7 @@ async fn dry(app: &App, word: Word, path: &SecretPath, _granted: Grant) -> Resul
         (Err(error), _) => return Err(SecretError::Conflict(error.to_string()).into()),
     };
     let steps = rotation.rehearse(from).into_iter().filter_map(|(at, step)| rehearsed(at, step));
-    Ok(json(StatusCode::OK, &Rehearsal { steps: steps.collect() }))
+    Ok(Rehearsal { steps: steps.collect(), logs_in: None })
 }
 
 async fn there(app: &App, path: &SecretPath) -> Result<Turning, Problem> {
@@ -285,8 +320,9 @@ fn wish(new: NewRotation) -> Result<TurningWish, Problem> {
     let product = product(new.driver.as_deref())?;
     let line = line(new.roots, new.plain)?;
     let admin = new.admin.as_deref().map(path_of).transpose()?;
-    let place = Place { product, host: new.host, port: new.port, database: new.database };
-    Ok(TurningWish { settings, place, admin, line })
+    let (account_host, is_unchecked) = (new.account_host, new.unchecked);
+    let place = Place { product, host: new.host, port: new.port, database: new.database, account_host };
+    Ok(TurningWish { settings, place, admin, line, is_unchecked })
 }
 
 /// What is there, as somebody says it.

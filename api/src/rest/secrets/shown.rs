@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use policy::Timestamp;
-use secrets::{CacheLease, Fields, LastRead, Opened, Secret, Version};
-use serde::Serialize;
+use secrets::{CacheLease, FieldName, Fields, Halt, LastRead, Opened, Refresh, Secret, Version};
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
+
+use super::rotation_shown::moment;
 
 /// A secret without its values.
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,6 +47,9 @@ pub(crate) struct SecretInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     rotation_next: Option<Timestamp>,
+    /// How its token is got anew, where it is one that is; absent in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh: Option<RefreshedInfo>,
     /// When anything of it was changed last.
     #[schema(value_type = String, format = DateTime)]
     changed: Timestamp,
@@ -71,6 +76,22 @@ pub(crate) struct SecretInfo {
     /// Its versions, the newest first; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     versions: Option<Vec<VersionInfo>>,
+}
+
+/// When a token was got anew, and when it is next.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RefreshedInfo {
+    /// When the last one came; absent where none did yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last: Option<Timestamp>,
+    /// When the next is asked for; absent where somebody has to look first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next: Option<Timestamp>,
+    /// `refused`, or `unanswered`: nothing is asked until somebody has looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    halted: Option<&'static str>,
 }
 
 /// That somebody read a secret: of the newest hour in which he did, the first time.
@@ -108,20 +129,20 @@ pub(crate) struct VersionInfo {
     expires: Option<Timestamp>,
 }
 
-/// The values of one version.
+/// The values of one version, as they were opened: the answer's own bytes are the one copy of them.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct SecretValues {
+pub(crate) struct SecretValues<'a> {
     /// Where it stands.
-    path: String,
+    path: &'a str,
     /// The version's number.
     version: u64,
     /// Whose it is.
-    owner: String,
+    owner: &'a str,
     /// Of what kind.
-    kind: String,
+    kind: &'static str,
     /// Each field: its text; where it is none, an object with its bytes as `base64`.
     #[schema(value_type = BTreeMap<String, Value>)]
-    fields: BTreeMap<String, Value>,
+    fields: Values<'a>,
     /// Until when it is used.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires: Option<Timestamp>,
@@ -131,8 +152,14 @@ pub(crate) struct SecretValues {
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<LeaseInfo>,
     /// What is to be known beside the values: that the certificate which a bundle names is revoked, has ended or has a successor.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    said: Vec<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    said: &'a [String],
+}
+
+/// Fields of a version: all, or the one that is wanted.
+struct Values<'a> {
+    fields: &'a Fields,
+    wanted: Option<&'a str>,
 }
 
 /// Until when a value may be kept.
@@ -148,9 +175,9 @@ pub(crate) struct LeaseInfo {
 /// A value.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-pub(crate) enum Value {
+pub(crate) enum Value<'a> {
     /// Text.
-    Text(String),
+    Text(&'a str),
     /// Bytes that are no text.
     Bytes {
         /// In base64.
@@ -181,6 +208,7 @@ impl SecretInfo {
             destroyed_after,
             rotated: secret.is_rotated(),
             rotation_next: None,
+            refresh: None,
             changed,
             changed_by: changed_by.to_owned(),
             fields,
@@ -196,6 +224,16 @@ impl SecretInfo {
     /// With when its rotation does something next.
     pub(super) fn rotated(self, rotation_next: Option<Timestamp>) -> Self {
         Self { rotation_next, ..self }
+    }
+
+    /// With how its token is got anew.
+    pub(super) fn refreshed(self, refresh: Option<&Refresh>) -> Self {
+        let refresh = refresh.map(|refresh| RefreshedInfo {
+            last: refresh.refreshed().map(moment),
+            next: refresh.due().map(moment),
+            halted: refresh.halted().map(Halt::as_str),
+        });
+        Self { refresh, ..self }
     }
 
     /// The same with who read it last.
@@ -224,31 +262,29 @@ impl VersionInfo {
     }
 }
 
-impl SecretValues {
-    /// All fields, or the one that is wanted.
-    pub(super) fn of(opened: &Opened, field: Option<&str>) -> Self {
+impl<'a> SecretValues<'a> {
+    /// All fields, or the one that is wanted; and what is to be known beside it.
+    pub(super) fn of(opened: &'a Opened, wanted: Option<&'a str>, said: &'a [String]) -> Self {
         Self {
-            path: opened.secret.path().to_string(),
+            path: opened.secret.path().as_str(),
             version: opened.number,
-            owner: opened.secret.owner().to_string(),
-            kind: opened.secret.kind().to_string(),
-            fields: values(&opened.fields, field),
+            owner: opened.secret.owner().as_str(),
+            kind: opened.secret.kind().as_str(),
+            fields: Values { fields: &opened.fields, wanted },
             expires: opened.expires,
             leaf: opened.leaf,
             lease: opened.lease.map(|CacheLease { secs, until }| LeaseInfo { secs, until }),
-            said: Vec::new(),
+            said,
         }
-    }
-
-    /// The same with what is to be known beside it.
-    pub(super) fn saying(self, said: Vec<String>) -> Self {
-        Self { said, ..self }
     }
 }
 
-fn values(fields: &Fields, field: Option<&str>) -> BTreeMap<String, Value> {
-    let wanted = fields.iter().filter(|(name, _)| field.is_none_or(|field| field == name.as_str()));
-    wanted.map(|(name, value)| (name.to_string(), Value::of(value))).collect()
+impl Serialize for Values<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let is_wanted = |name: &FieldName| self.wanted.is_none_or(|wanted| wanted == name.as_str());
+        let wanted = self.fields.iter().filter(|(name, _)| is_wanted(name));
+        serializer.collect_map(wanted.map(|(name, value)| (name.as_str(), Value::of(value))))
+    }
 }
 
 /// A control character other than those between words and lines.
@@ -256,11 +292,11 @@ fn is_odd(character: char) -> bool {
     character.is_control() && !matches!(character, '\n' | '\r' | '\t')
 }
 
-impl Value {
-    fn of(bytes: &[u8]) -> Self {
+impl<'a> Value<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
         match std::str::from_utf8(bytes) {
             // A control character is six in JSON, and no text that anybody typed.
-            Ok(text) if !text.chars().any(is_odd) => Self::Text(text.to_owned()),
+            Ok(text) if !text.chars().any(is_odd) => Self::Text(text),
             Ok(_) | Err(_) => Self::Bytes { base64: STANDARD.encode(bytes) },
         }
     }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::shown::SecretInfo;
 use super::{Hidden, granted, owner_of, path_of, quietly};
 use crate::app::App;
-use crate::intake::{Caller, Json, Segment, json};
+use crate::intake::{Caller, Json, Segment, json, once, once_or_not};
 use crate::problem::Problem;
 
 /// A new version.
@@ -24,15 +24,15 @@ use crate::problem::Problem;
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewVersion {
     /// Fields as text; the others stay, unless `whole` is said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "once")]
     #[schema(value_type = BTreeMap<String, String>)]
     fields: BTreeMap<String, Text>,
     /// Fields as base64 of their bytes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "once")]
     #[schema(value_type = BTreeMap<String, String>)]
     base64: BTreeMap<String, Text>,
     /// Fields that are references to fields of other secrets: `chy://path#field@version`. Who reads this one needs the right to those too.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "once")]
     references: BTreeMap<String, String>,
     /// Fields that go.
     #[serde(default)]
@@ -68,7 +68,7 @@ pub(crate) struct NewVersion {
     #[serde(default)]
     description: Option<String>,
     /// By what else it is found: these instead of those before; absent: as they were.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "once_or_not")]
     tags: Option<BTreeMap<String, String>>,
     /// So many versions without a label are kept; absent: as it was.
     #[serde(default)]
@@ -86,7 +86,7 @@ pub(crate) struct Said {
     #[serde(default)]
     description: Option<String>,
     /// By what else it is found: these instead of those before.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "once_or_not")]
     tags: Option<BTreeMap<String, String>>,
     /// So many versions without a label are kept.
     #[serde(default)]

@@ -321,6 +321,18 @@ async fn a_failed_lint_is_a_refusal_by_name_and_a_leaf() {
         assert!(matches!(gate.refuse(own()).await, CaError::Lint(_)));
     }
     assert_eq!(ledger.head().size, before + 3, "once of what is tried again");
+
+    // Whoever may do nothing has so many of his own written down, and the number of the others.
+    let proof = Proof::Token { id: "0123456789abcdef".to_owned() };
+    let stranger = Actor { id: "token:none".to_owned(), roles: [].into(), proof, ..Actor::system("none") };
+    for number in 0..300 {
+        let on = Resource::secret(None, format!("a/{number}"));
+        assert!(matches!(gate.authorize(&stranger, Action::ReadSecret, on).await, Err(CaError::Refused(_))));
+    }
+    assert_eq!(ledger.head().size, before + 3 + 257);
+    gate.refusals().tell_counted(true).await.unwrap();
+    let (_, leaf) = ledger.leaves(before + 260..before + 261).await.unwrap().remove(0);
+    assert!(leaf.contains("and 43 more of this actor") && leaf.contains("token:none"), "{leaf}");
 }
 
 /// What a CA is called that was brought in stands in what it signs byte for byte, however it is written.

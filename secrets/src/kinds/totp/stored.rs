@@ -1,9 +1,12 @@
 //! A seed as the fields of a secret, and back.
 
+use zeroize::Zeroizing;
+
 use super::code::Totp;
 use super::seed::Seed;
-use super::words::TotpError;
+use super::words::{TotpError, TotpHash};
 use crate::kinds::fields::{Fields, Patch};
+use crate::nouns::FieldName;
 
 impl Totp {
     /// Of the fields of a seed. What they do not say is what nearly everybody has.
@@ -20,22 +23,52 @@ impl Totp {
         totp.with_names(text("issuer"), text("account"))
     }
 
+    /// What fields become that hold a whole `otpauth` URI where the seed belongs, as a page shows it beside its QR code: the seed, and
+    /// what the URI says of its codes and of whose they are. And a hash in small letters becomes the one that is meant.
+    ///
+    /// # Errors
+    /// [`TotpError`], which has none of the seed in it.
+    pub(crate) fn unfolded(fields: &Fields) -> Result<Patch, TotpError> {
+        let uri = fields.text("secret").map(str::trim).filter(|text| is_uri(text));
+        let said = match uri {
+            Some(uri) => Totp::of_uri(uri)?.said(),
+            None => Vec::new(),
+        };
+        let hash = fields.text("algorithm").filter(|_| said.is_empty()).and_then(|text| text.parse::<TotpHash>().ok());
+        let hash = hash.map(|hash| ("algorithm", Zeroizing::new(hash.to_string())));
+        let said = said.into_iter().chain(hash).filter(|(_, text)| !text.is_empty());
+        Ok(said.fold(Patch::new(), |patch, (name, text)| patch.set(named(name), text.as_bytes().to_vec())))
+    }
+
     /// The fields, to merge into a secret: names that it has not are removed.
     pub fn patch(&self) -> Patch {
-        let (hash, digits, period) = (self.hash().to_string(), self.digits().to_string(), self.period().to_string());
-        let seed = self.seed().base32();
-        let named = |text: &'static str| text.parse().unwrap_or_default();
-        let said = [
-            ("secret", seed.as_str()),
-            ("algorithm", &hash),
-            ("digits", &digits),
-            ("period", &period),
-            ("issuer", self.issuer()),
-            ("account", self.account()),
-        ];
-        said.into_iter().fold(Patch::new(), |patch, (name, text)| match text.is_empty() {
+        self.said().into_iter().fold(Patch::new(), |patch, (name, text)| match text.is_empty() {
             true => patch.remove(named(name)),
             false => patch.set(named(name), text.as_bytes().to_vec()),
         })
     }
+
+    /// Each field, and what it holds; nothing where it is not there.
+    fn said(&self) -> Vec<(&'static str, Zeroizing<String>)> {
+        let text = |text: &dyn ToString| Zeroizing::new(text.to_string());
+        vec![
+            ("secret", self.seed().base32()),
+            ("algorithm", text(&self.hash())),
+            ("digits", text(&self.digits())),
+            ("period", text(&self.period())),
+            ("issuer", text(&self.issuer())),
+            ("account", text(&self.account())),
+        ]
+    }
 }
+
+fn named(text: &'static str) -> FieldName {
+    text.parse().unwrap_or_default()
+}
+
+/// Whether it is one, of whichever type: what it is not is said by who reads it.
+fn is_uri(text: &str) -> bool {
+    text.get(..SCHEME.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(SCHEME))
+}
+
+const SCHEME: &str = "otpauth://";

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::kinds::fields::Fields;
 
 fn rfc6238(hash: TotpHash) -> Totp {
     // Appendix B as corrected (errata 2866): the ASCII digits repeated to the length of the hash.
@@ -26,6 +27,42 @@ fn codes_are_those_of_rfc_6238() {
     for (now, sha1, sha256, sha512) in table {
         for (hash, code) in [(TotpHash::Sha1, sha1), (TotpHash::Sha256, sha256), (TotpHash::Sha512, sha512)] {
             assert_eq!(rfc6238(hash).code(now).as_str(), code, "{hash} at {now}");
+        }
+    }
+}
+
+/// As it is copied from a page, into the one field that a seed has.
+#[test]
+fn a_uri_in_the_place_of_a_seed_is_its_parts_and_what_else_is_said_stays() {
+    let unfolded = |entries: &[(&str, &str)]| {
+        let mut fields = Fields::new();
+        for (name, text) in entries {
+            fields.set(name.parse().unwrap(), text.as_bytes().to_vec()).unwrap();
+        }
+        Totp::unfolded(&fields).map(|patch| {
+            fields.merge(patch).unwrap();
+            fields
+        })
+    };
+    let uri = " otpauth://totp/ACME:john?secret=JBSWY3DPEHPK3PXP&issuer=ACME&algorithm=sha256&digits=8&period=60\n";
+    let fields = unfolded(&[("secret", uri), ("account", "said"), ("digits", "6")]).unwrap();
+    let text = |name: &str| fields.text(name).unwrap_or_default().to_owned();
+    assert_eq!(["secret", "algorithm", "digits", "period"].map(text), ["JBSWY3DPEHPK3PXP", "SHA256", "8", "60"]);
+    assert_eq!(["issuer", "account"].map(text), ["ACME", "john"]);
+    let bare = unfolded(&[("secret", "OTPAUTH://totp/?secret=JBSWY3DPEHPK3PXP"), ("account", "said")]).unwrap();
+    assert_eq!((bare.text("account"), bare.text("digits")), (Some("said"), Some("6")));
+    let plain = unfolded(&[("secret", "JBSWY3DPEHPK3PXP"), ("algorithm", "sha512")]).unwrap();
+    assert_eq!((plain.text("secret"), plain.text("algorithm")), (Some("JBSWY3DPEHPK3PXP"), Some("SHA512")));
+    assert!(unfolded(&[("secret", "hunter2"), ("algorithm", "md5")]).is_ok(), "whoever looks at the kind says so");
+    for (wrong, error) in [
+        ("otpauth://hotp/a?secret=JBSWY3DPEHPK3PXP&counter=0", TotpError::Uri),
+        ("otpauth://totp/a?secret=1", TotpError::Seed),
+        ("otpauth-migration://offline?data=x", TotpError::Uri),
+    ] {
+        match unfolded(&[("secret", wrong)]) {
+            Err(found) => assert_eq!(found, error, "{wrong}"),
+            // No URI of this scheme: it is no base32 either.
+            Ok(_) => assert!(wrong.starts_with("otpauth-migration"), "{wrong}"),
         }
     }
 }

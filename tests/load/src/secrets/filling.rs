@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
-use http_body_util::Full;
 use serde_json::json;
 
 use crate::error::CompareError;
@@ -66,9 +65,7 @@ async fn put(rest: &mut Rest, number: u64) -> Result<(), CompareError> {
         "tags": { "team": format!("team-{}", number % 97), "number": number.to_string() },
         "fields": { "key": format!("{number:032x}") },
     });
-    let body = Full::new(wish.to_string().into());
-    let request = rest.with_token(Method::PUT, &path).header("content-type", "application/json").body(body);
-    let answer = rest.ask(request.map_err(|e| CompareError::Failed(e.to_string()))?).await?;
+    let answer = rest.tell(Method::PUT, &path, wish.to_string().into()).await?;
     match answer.status {
         status if status.is_success() => Ok(()),
         status => Err(CompareError::Failed(format!("{path}: {status}: {}", String::from_utf8_lossy(&answer.body)))),

@@ -1,0 +1,60 @@
+//! A page of what was found, each for itself: what somebody altered keeps no other back.
+
+use store::{ListedRecord, StoreError, StoredRecord};
+
+use crate::error::SecretError;
+
+/// A page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// What is meant, and may be known of.
+    pub items: Vec<T>,
+    /// Where the next page begins; none: this is the last.
+    pub next: Option<String>,
+    /// So many were met that are not what the log says, each with an alarm. Whose they are nobody can say: it is told to whoever may know
+    /// of everything.
+    pub altered: u64,
+}
+
+impl<T> Page<T> {
+    /// A page on which nothing is yet.
+    pub(crate) fn new() -> Page<T> {
+        Page { items: Vec::new(), next: None, altered: 0 }
+    }
+
+    /// The page that ends here, and where the next begins.
+    pub(crate) fn until(self, next: Option<String>) -> Page<T> {
+        Page { next, ..self }
+    }
+
+    /// What is believed of one; what is not is counted.
+    pub(crate) fn believed<U>(&mut self, one: Option<U>) -> Option<U> {
+        self.altered = self.altered.saturating_add(u64::from(one.is_none()));
+        one
+    }
+}
+
+/// What a record of a list says; none where it was altered, or says what nobody can read.
+pub(crate) fn taken<T>(
+    record: Result<store::Attested<StoredRecord>, StoreError>,
+    of: impl FnOnce(StoredRecord) -> Result<T, SecretError>,
+) -> Option<T> {
+    record.ok().and_then(|record| of(record.into_inner()).ok())
+}
+
+/// What each of a page says; what was altered is left out, and with an alarm.
+pub(crate) fn all_taken<T>(page: Vec<ListedRecord>, of: impl Fn(StoredRecord) -> Result<T, SecretError>) -> Vec<T> {
+    page.into_iter().filter_map(|listed| taken(listed.record, &of)).collect()
+}
+
+/// What is known of one; none where that one was altered, which is its own fault. A register that is away is everybody's.
+///
+/// # Errors
+/// [`SecretError::Store`], and whatever else is no single one's fault.
+pub fn of_one<T>(answer: Result<T, SecretError>) -> Result<Option<T>, SecretError> {
+    match answer {
+        Ok(there) => Ok(Some(there)),
+        Err(SecretError::Store(StoreError::Altered(_) | StoreError::Corrupt(_))) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
