@@ -31,6 +31,9 @@ pub enum Exit {
     NotFound = 127,
 }
 
+/// What a server calls it that does not know whether something was written.
+const OUTCOME_UNKNOWN: &str = "urn:chancery:problem:outcome-unknown";
+
 /// A failed command.
 #[derive(Debug)]
 pub struct Failure {
@@ -104,6 +107,14 @@ impl Failure {
     /// Whether the server calls it so.
     pub fn is_of_kind(&self, kind: &str) -> bool {
         self.kind.as_deref() == Some(kind)
+    }
+
+    /// Of a reading: an older server says of one that its outcome is unknown where it could not write it down. Nothing was shown; it was away.
+    pub fn of_a_reading(self) -> Self {
+        match self.is_of_kind(OUTCOME_UNKNOWN) {
+            true => self.exiting(Exit::Unavailable).help("nothing was shown: ask again in a moment"),
+            false => self,
+        }
     }
 
     /// The field that the server named.
@@ -194,6 +205,13 @@ mod tests {
         let io = std::io::Error::other("no such disk");
         let said = Failure::new(Exit::Failed, "cannot open the register").because(&io).help("mount it").to_string();
         assert_eq!(said, "chancery: cannot open the register\n  because: no such disk\n  try: mount it");
+    }
+
+    #[test]
+    fn a_reading_whose_outcome_nobody_knows_showed_nothing_and_is_asked_for_again() {
+        let of = |kind: &str| Failure::new(Exit::Failed, "no").of_kind(kind).of_a_reading().exit();
+        assert_eq!(of("urn:chancery:problem:outcome-unknown"), Exit::Unavailable);
+        assert_eq!(of("urn:chancery:problem:internal"), Exit::Failed);
     }
 
     #[test]

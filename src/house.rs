@@ -80,11 +80,16 @@ pub fn unopened(config: &Config, error: &StoreError) -> Failure {
             failure(Exit::Unavailable).help("wait until that command has ended, and start again")
         }
         StoreError::Database(_) => failure(Exit::Failed).help(refused_by_the_database(config, &says)),
-        StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::Late { .. } | StoreError::Busy { .. } => {
-            failure(Exit::Unavailable).help(format!(
-                "look whether the database answers: [database] url in {file}; and whether a token opens that has the key that seals, without \
-                 which nothing begins: `chancery doctor`, and [hsm] in {file}"
-            ))
+        StoreError::Token(_) => failure(Exit::Unavailable).help(format!(
+            "look whether a token opens that has the key that seals, without which nothing begins: `chancery doctor`, and [hsm] in {file}"
+        )),
+        StoreError::Unavailable(_)
+        | StoreError::Unknown(_)
+        | StoreError::Unshown(_)
+        | StoreError::Target(_)
+        | StoreError::Late { .. }
+        | StoreError::Busy { .. } => {
+            failure(Exit::Unavailable).help(format!("look whether the database answers: [database] url in {file}"))
         }
         StoreError::Duplicate(_)
         | StoreError::NotFound(_)

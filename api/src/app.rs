@@ -77,7 +77,7 @@ impl App {
         metrics: Arc<Metrics>,
         (renewals, notice, places): (RenewalWatch, Notice, Places),
     ) -> Self {
-        let doorkeeper = Doorkeeper::new(ledger.for_authentication(), world.clone(), &limits);
+        let doorkeeper = Doorkeeper::new(ledger.for_authentication(), &limits);
         let surveyor = Arc::new(Surveyor::new(ledger.clone(), world.clone()));
         let seen = Arc::clone(&surveyor);
         let vault = Vault::new(ledger.clone(), limits.key_memory);

@@ -67,7 +67,7 @@ pub enum Kind {
     Altered,
     /// Our own broken promise.
     Internal,
-    /// The token gave no answer that we can trust: it may have been signed.
+    /// The token gave no answer that we can trust, or the register none: it may have been signed, or written.
     Unknown,
     /// Busy, or the HSM or the register is away.
     Unavailable,
@@ -109,9 +109,7 @@ impl Kind {
             Self::TooMany => Row("too-many", StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
             Self::Altered => Row("altered", StatusCode::INTERNAL_SERVER_ERROR, "The register was altered"),
             Self::Internal => Row("internal", StatusCode::INTERNAL_SERVER_ERROR, "The service broke a promise"),
-            Self::Unknown => {
-                Row("outcome-unknown", StatusCode::INTERNAL_SERVER_ERROR, "The outcome of the signature is unknown")
-            }
+            Self::Unknown => Row("outcome-unknown", StatusCode::INTERNAL_SERVER_ERROR, "The outcome is unknown"),
             Self::Unavailable => Row("unavailable", StatusCode::SERVICE_UNAVAILABLE, "The service cannot do this now"),
             Self::Held => Row("held", StatusCode::SERVICE_UNAVAILABLE, "The service waits for somebody to act"),
             Self::TimedOut => Row("timed-out", StatusCode::SERVICE_UNAVAILABLE, "The answer took too long"),
@@ -274,6 +272,22 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(why) => {
                 tracing::debug!(why, "register unavailable");
                 Self::new(Kind::Unavailable, "The register does not answer now.").retry_after(STORE_RETRY_SECS)
+            }
+            StoreError::Token(why) => {
+                tracing::debug!(why, "token unavailable");
+                let says = "The token that seals and opens does not answer now, or has not the key; the register does.";
+                Self::new(Kind::Unavailable, says).retry_after(STORE_RETRY_SECS)
+            }
+            StoreError::Target(why) => {
+                tracing::warn!(why, "backup not written");
+                let says = "Where the backup is to lie, it cannot be written now.";
+                Self::new(Kind::Unavailable, says).retry_after(STORE_RETRY_SECS)
+            }
+            StoreError::Unshown(why) => {
+                tracing::warn!(why, "outcome of an access unknown");
+                let says =
+                    "The register did not say whether the access is in its log, so nothing was opened; ask again.";
+                Self::new(Kind::Unavailable, says).retry_after(STORE_RETRY_SECS)
             }
             StoreError::Late { limit } => {
                 let says = format!("The register took longer than {} s; ask for less, or later.", limit.as_secs());
@@ -450,6 +464,28 @@ pub(crate) fn reference() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_away_is_named_and_an_access_that_nobody_knows_of_is_asked_for_again() {
+        let of = |error: StoreError| Problem::from(error);
+        for (error, says) in [
+            (StoreError::Unavailable("a.db".to_owned()), "The register does not answer"),
+            (StoreError::Token("gone".to_owned()), "The token"),
+            (StoreError::Target("full".to_owned()), "backup"),
+            (StoreError::Unshown("cut".to_owned()), "nothing was opened"),
+        ] {
+            let problem = of(error);
+            assert_eq!(
+                (problem.kind().status(), problem.retry_after_secs()),
+                (StatusCode::SERVICE_UNAVAILABLE, Some(5))
+            );
+            assert!(problem.detail().contains(says), "{problem}");
+        }
+        // What was to be written is looked for before it is written again, and no signature is spoken of.
+        let written = of(StoreError::Unknown("cut".to_owned()));
+        assert_eq!((written.kind(), written.retry_after_secs()), (Kind::Unknown, None));
+        assert!(!written.kind().title().contains("signature"));
+    }
 
     #[test]
     fn a_sentence_begins_with_a_capital_and_a_name_stays_a_name() {

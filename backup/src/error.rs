@@ -34,6 +34,17 @@ pub enum BackupError {
         /// What the system said.
         why: String,
     },
+    /// It was taken so slowly that reading the register for it was broken off. What was written of it is taken back.
+    #[error(
+        "{place}: {why}, and the backup was broken off, so that the register's log does not grow for it: see to it that whoever reads \
+         there goes on, or make it in a folder of this host and send it from there"
+    )]
+    Slow {
+        /// The file, folder, stream or bucket.
+        place: String,
+        /// What was too slow.
+        why: String,
+    },
     /// Where it is to lie, or lies, cannot be used now.
     #[error("{place}: {why}")]
     Place {
@@ -51,9 +62,10 @@ impl BackupError {
 
     /// Of what the system said of a file.
     pub(crate) fn of(place: impl std::fmt::Display, error: &io::Error) -> BackupError {
-        match is_full(error) {
-            true => BackupError::Full { place: place.to_string(), why: error.to_string() },
-            false => BackupError::at(place, error),
+        match (is_full(error), error.kind()) {
+            (true, _) => BackupError::Full { place: place.to_string(), why: error.to_string() },
+            (false, io::ErrorKind::TimedOut) => BackupError::Slow { place: place.to_string(), why: error.to_string() },
+            (false, _) => BackupError::at(place, error),
         }
     }
 }

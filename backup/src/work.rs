@@ -6,13 +6,13 @@ use std::rc::Rc;
 
 use policy::Timestamp;
 use ring::digest::{Context, SHA256};
-use store::{About, BackedUp, Companion, Database, Progress, back_up};
+use store::{About, BackedUp, Companion, Database, HeldLog, Progress, back_up};
 
 use crate::beside::Beside;
 use crate::error::BackupError;
 use crate::name::{Name, Pruned, pruned};
 use crate::seal::{Identities, Recipients};
-use crate::target::{Draft, Source, Target};
+use crate::target::{Draft, Source, Steady, Target};
 
 /// What a service does by itself.
 #[derive(Clone, Debug)]
@@ -61,7 +61,8 @@ pub struct Made {
 }
 
 /// Makes a backup. It has its name once it is whole, on disk, and its leaves amount to the head that it says; whatever breaks off
-/// before leaves nothing under that name. `each` hears how far it is. Blocks: call it off the async threads.
+/// before leaves nothing under that name: a place that takes nothing more too, and a register whose log grows too long meanwhile. `each`
+/// hears how far it is. Blocks: call it off the async threads.
 pub fn make(job: &Job<'_>, target: &Target, each: &mut dyn FnMut(Progress)) -> Result<Made, BackupError> {
     let name = Name::new(job.origin, job.now);
     let draft = target.begin(&name)?;
@@ -76,9 +77,14 @@ fn written(
     each: &mut dyn FnMut(Progress),
 ) -> Result<Made, BackupError> {
     let about = About { program: job.program.to_owned(), taken: job.now.rfc3339(), origin: job.origin.to_owned() };
+    let (held, patience) = (HeldLog::of(job.database), draft.patience());
+    let goes_on = move || held.check().map_err(|why| io::Error::new(io::ErrorKind::TimedOut, why));
+    let draft = Steady::begin(draft, patience, Box::new(goes_on)).map_err(|e| BackupError::at(target, e))?;
     let mut sealed = job.recipients.seal(Hashed { draft, broke, digest: Context::new(&SHA256), bytes: 0 })?;
     let backed_up = back_up(job.database, &about, job.companions, &mut sealed, each)?;
-    let Hashed { draft, digest, bytes, .. } = sealed.finish().map_err(|e| BackupError::at(target, e))?;
+    let Hashed { draft, digest, bytes, .. } = sealed.finish().map_err(|e| BackupError::of(target, &e))?;
+    // All of it is taken, or what kept it is told.
+    let draft = draft.back().map_err(|e| BackupError::of(target, &e))?;
     let place = draft.publish(bytes)?;
     Ok(Made { place, bytes, sha256: hex::encode(digest.finish()), backed_up })
 }
@@ -101,7 +107,7 @@ pub fn read(source: &Source, identities: &Identities) -> Result<impl BufRead + u
 
 /// What is written, hashed and counted.
 struct Hashed {
-    draft: Draft,
+    draft: Steady<Draft>,
     broke: Broke,
     digest: Context,
     bytes: u64,

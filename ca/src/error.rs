@@ -143,9 +143,13 @@ impl From<StoreError> for CaError {
         match e {
             StoreError::Busy { retry_after_secs } => CaError::unavailable(retry_after_secs, e.to_string()),
             // Whether a row was written or not: without its answer nothing was handed to the token.
-            StoreError::Unavailable(_) | StoreError::Late { .. } | StoreError::Unknown(_) | StoreError::Closed => {
-                CaError::unavailable(STORE_RETRY_SECS, e.to_string())
-            }
+            StoreError::Unavailable(_)
+            | StoreError::Token(_)
+            | StoreError::Target(_)
+            | StoreError::Unshown(_)
+            | StoreError::Late { .. }
+            | StoreError::Unknown(_)
+            | StoreError::Closed => CaError::unavailable(STORE_RETRY_SECS, e.to_string()),
             StoreError::Held(_) => CaError::Held { why: store::HELD.to_owned(), retry_after_secs: None },
             StoreError::Clock(held) => CaError::by_the_clock(held.to_string()),
             StoreError::Conflict(_) | StoreError::Duplicate(_) => CaError::Conflict(e.to_string()),

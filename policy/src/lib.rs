@@ -23,7 +23,7 @@ mod deciding;
 pub use asking::{
     Action, Actor, MAX_NAMES, MAX_PRINCIPALS, Method, Proof, Resource, ResourceKind, Role, SecondFactor, Strength,
 };
-pub use deciding::{Claim, Demand, Grant, NameRules, OwnerRules, Policies, PolicyError, Refusal};
+pub use deciding::{Alike, Claim, Demand, Grant, NameRules, OwnerRules, Policies, PolicyError, Refusal};
 pub use names::{DnsName, Name, Owner, Principal};
 pub use secret::Secret;
 pub use serial::{Instance, Serial, SerialText};

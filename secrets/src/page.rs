@@ -34,6 +34,32 @@ impl<T> Page<T> {
     }
 }
 
+/// The turns of others on this thread while a page is looked for: of each secret a decision is asked for, and there may be thousands.
+#[derive(Debug, Default)]
+pub(crate) struct Turns(usize);
+
+impl Turns {
+    /// Said before each; after some of them the others are let go first.
+    pub(crate) async fn next(&mut self) {
+        self.0 = self.0.wrapping_add(1);
+        if !self.0.is_multiple_of(AT_A_TIME) {
+            return;
+        }
+        let mut was_away = false;
+        let away = std::future::poll_fn(|context| {
+            if std::mem::replace(&mut was_away, true) {
+                return std::task::Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            std::task::Poll::Pending
+        });
+        away.await;
+    }
+}
+
+/// So many are judged before others have their turn: a millisecond.
+const AT_A_TIME: usize = 64;
+
 /// What a record of a list says; none where it was altered, or says what nobody can read.
 pub(crate) fn taken<T>(
     record: Result<store::Attested<StoredRecord>, StoreError>,
@@ -56,5 +82,21 @@ pub fn of_one<T>(answer: Result<T, SecretError>) -> Result<Option<T>, SecretErro
         Ok(there) => Ok(Some(there)),
         Err(SecretError::Store(StoreError::Altered(_) | StoreError::Corrupt(_))) => Ok(None),
         Err(other) => Err(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn others_have_their_turn_after_some_were_judged() {
+        let mut turns = Turns::default();
+        for asked in 1..=4 * AT_A_TIME {
+            let went_on = turns.next().now_or_never().is_some();
+            assert_eq!(went_on, asked % AT_A_TIME != 0, "{asked}");
+        }
     }
 }

@@ -363,7 +363,7 @@ fn the_sealing_keys_rotation_takes_them_along_and_shares_bring_them_back() {
         let house = House::recovered(&database, world, (head_key.to_seal(), 3)).await.unwrap();
         let ring = Ring::of(house, HOUR);
         let sealed = ring.unseal("late", &late).await;
-        assert!(matches!(sealed, Err(SecretError::Store(StoreError::Unavailable(_)))), "{sealed:?}");
+        assert!(matches!(sealed, Err(SecretError::Store(StoreError::Token(_)))), "{sealed:?}");
         let walked = ring.house.vault.restore_all(&ring.house.managing(), &private).await.unwrap();
         assert_eq!((walked.done, walked.left), (2, 0), "{walked:?}");
         assert_eq!(ring.unseal("late", &late).await.unwrap(), "after it");
@@ -384,7 +384,7 @@ fn without_its_sealing_key_nothing_is_computed_and_nothing_written_down() {
         ring.house.seal_under(&[7]).await;
         let size = ring.house.leaves();
         let away = ring.begin("pay", Act::Encrypt, 1, &[]).await;
-        assert!(matches!(away.err(), Some(SecretError::Store(StoreError::Unavailable(_)))));
+        assert!(matches!(away.err(), Some(SecretError::Store(StoreError::Token(_)))));
         assert_eq!(ring.house.leaves(), size);
     });
 }

@@ -145,6 +145,31 @@ fn who_is_to_be_ended_stands_behind_whose_end_came_before() {
     });
 }
 
+/// An end takes a right away: it waits for no clock, and comes by the time that went by.
+#[test]
+fn a_clock_that_is_not_believed_ends_nobody_early_and_keeps_nobody() {
+    on_sqlite(|database| async move {
+        let target = Target::new();
+        let (house, leases) = house(&database, &target).await;
+        let lease = asked(&house, &leases, ROLE, &target).await.unwrap();
+        let back = asked(&house, &leases, ROLE, &target).await.unwrap();
+        house.world.jump(7_200);
+        let kept = leases.end(lease.id(), &Warden(&house), &target).await.unwrap();
+        assert_eq!(kept.stage(), LeaseStage::Live, "two hours ahead");
+        house.world.jump(-7_200 - 3_600);
+        // Who is given back is ended at once.
+        leases.give_back(house.grant(Action::LeaseSecret, ROLE), back.id()).await.unwrap();
+        let ended = leases.end(back.id(), &Warden(&house), &target).await.unwrap();
+        assert_eq!(ended.stage(), LeaseStage::Ended, "given back under a clock an hour back");
+        house.world.advance(61);
+        let ended = leases.end(lease.id(), &Warden(&house), &target).await.unwrap();
+        assert_eq!(ended.stage(), LeaseStage::Ended, "an hour back");
+        house.world.jump(3_600);
+        let report = house.audited(&database).await;
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+    });
+}
+
 #[test]
 fn an_end_is_tried_to_its_bound_and_then_an_administrator_has_it_forgotten() {
     on_sqlite(|database| async move {

@@ -274,3 +274,49 @@ fn one_altered_secret_takes_no_list_away() {
         assert!(house.ledger.integrity().alarms_total > 0);
     });
 }
+
+#[test]
+fn what_nobody_read_below_a_path_is_found_by_the_row_and_no_other_record_is_read() {
+    on_sqlite(|database| async move {
+        let house = many(&database).await;
+        let Database::Sqlite(file) = &database else { unreachable!() };
+        let thief = rusqlite::Connection::open(file).unwrap();
+        // Whoever reads one of these raises an alarm.
+        thief.execute("UPDATE record SET body = body || ' ' WHERE kind = 'secret' AND id LIKE 'dev/%'", []).unwrap();
+        let ever = Some(policy::Timestamp::from_unix(i64::MAX / 4));
+        let unread =
+            |within: &str, limit| Search { within: Some(path(within)), unread_since: ever, limit, ..Search::default() };
+        // Few stand there, and the last of them all.
+        for within in ["prod/z", "prod/z/shopPassword"] {
+            let page = house.vault.inventory(&unread(within, 10), all).await.unwrap();
+            let paths: Vec<&str> = page.items.iter().map(|(secret, _)| secret.path().as_str()).collect();
+            assert_eq!((paths, page.next), (vec!["prod/z/shopPassword"], None), "{within}");
+        }
+        // Half of them stand there: each page is full but the last.
+        let (mut search, mut sizes, mut found) = (unread("prod", 200), Vec::new(), BTreeSet::new());
+        loop {
+            let page = house.vault.inventory(&search, all).await.unwrap();
+            sizes.push(page.items.len());
+            found.extend(page.items.iter().map(|(secret, _)| secret.path().to_string()));
+            match page.next {
+                Some(_) => search.after = page.next,
+                None => break,
+            }
+        }
+        assert_eq!((found.len(), sizes.len()), (2_501, 13), "{sizes:?}");
+        assert!(sizes.iter().rev().skip(1).all(|size| *size == 200), "{sizes:?}");
+        // Nor is any read of which the caller may not know, wherever it stands.
+        let his = |owner: &Owner, _: &SecretPath| owner.as_str() == "zoo";
+        let (mut search, mut found) = (Search { within: None, ..unread("prod", 10) }, Vec::new());
+        loop {
+            let page = house.vault.inventory(&search, his).await.unwrap();
+            found.extend(page.items.iter().map(|(secret, _)| secret.path().to_string()));
+            match page.next {
+                Some(_) => search.after = page.next,
+                None => break,
+            }
+        }
+        assert_eq!(found, ["prod/z/shopPassword"]);
+        assert_eq!(house.ledger.integrity().alarms_total, 0);
+    });
+}

@@ -134,7 +134,7 @@ fn the_token_is_lost_and_three_of_five_people_bring_everything_back_under_anothe
         assert_eq!(house.leaves(), size + 1, "the key of the heads, sealed by the new token");
         assert_eq!(*house.vault.recovery_key().await.unwrap().unwrap(), *lost.key(), "attested now");
         let sealed = house.read("prod/db", "1").await;
-        assert!(matches!(sealed, Err(SecretError::Store(StoreError::Unavailable(_)))), "{sealed:?}");
+        assert!(matches!(sealed, Err(SecretError::Store(StoreError::Token(_)))), "{sealed:?}");
 
         // Broken off here, the new token opens the register by itself; the shares are needed once more, and the walk goes on.
         let house = house.reopened(&database).await;

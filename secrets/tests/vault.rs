@@ -174,6 +174,28 @@ fn what_is_there_is_read_whatever_the_clock_shows() {
     });
 }
 
+/// What has ended stays ended while the clock is wrong, and what has not is there: alone and with others.
+#[test]
+fn a_clock_that_is_not_believed_neither_opens_what_ended_nor_ends_what_did_not() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        for (on, secs) in [("ended", 60), ("there", 3_600)] {
+            let ends = house.world.now().plus_secs(secs);
+            house.put_as(on, Put { expires: Some(ends), ..put(&[("value", "x")]) }).await.unwrap();
+        }
+        house.world.advance(120);
+        for (what, secs) in [("right", 0), ("an hour back", -3_600), ("two hours ahead", 3 * 3_600)] {
+            house.world.jump(secs);
+            let both = vec![house.wanted("ended", "1"), house.wanted("there", "1")];
+            let mut read = house.vault.read_all(both).await.unwrap();
+            assert!(read.pop().unwrap().is_ok(), "{what}");
+            assert!(matches!(read.pop().unwrap(), Err(SecretError::OutOfUse(_))), "{what}");
+            assert!(matches!(house.read("ended", "1").await, Err(SecretError::OutOfUse(_))), "{what}");
+            assert_eq!(house.read("there", "1").await.unwrap(), "x", "{what}");
+        }
+    });
+}
+
 #[test]
 fn what_is_deleted_comes_back_until_it_is_destroyed_and_then_its_path_is_free() {
     on_both(|database| async move {
@@ -345,7 +367,7 @@ fn the_token_is_asked_once_a_lease_and_each_time_where_there_is_none() {
         house.ledger.take_seals(store::Seals::default());
         let before = house.leaves();
         let away = house.read("a", "current").await;
-        assert!(matches!(away, Err(SecretError::Store(store::StoreError::Unavailable(_)))), "{away:?}");
+        assert!(matches!(away, Err(SecretError::Store(store::StoreError::Token(_)))), "{away:?}");
         assert_eq!(house.leaves(), before, "an outage does not fill the log");
     });
     on_sqlite(|database| async move {

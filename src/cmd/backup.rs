@@ -209,7 +209,11 @@ fn unmade(error: &BackupError) -> Failure {
             "make room there, keep fewer ([backup] keep), or name another place (--to): a backup has about as many bytes as the one before. \
              What was written of it is taken back, and nothing was left under the name of a backup",
         ),
-        BackupError::Place { .. } => {
+        BackupError::Slow { .. } => failure(Exit::Unavailable).help(
+            "nothing was left under the name of a backup; `chancery backup --to FOLDER` on a disk of this host ends soonest, and what lies there is \
+             sent as slowly as one likes",
+        ),
+        BackupError::Place { .. } | BackupError::Register(StoreError::Target(_)) => {
             failure(Exit::Unavailable).help(
                 "look whether that place is there, may be written and has room (of a bucket: its credentials); nothing was left under the name of a \
                  backup",

@@ -279,7 +279,7 @@ fn unread(error: &BackupError) -> Failure {
         ),
         BackupError::Register(StoreError::Corrupt(_)) => failure(Exit::Failed).help("take another backup"),
         BackupError::Register(_) => failure(Exit::Unavailable).help("look whether the database answers; nothing is in it now"),
-        BackupError::Place { .. } | BackupError::Full { .. } => {
+        BackupError::Place { .. } | BackupError::Full { .. } | BackupError::Slow { .. } => {
             failure(Exit::Failed).help("look whether it is there and may be read (of a bucket: its credentials)")
         }
         BackupError::Exists(_) => failure(Exit::Failed),

@@ -32,8 +32,8 @@ mod writer;
 
 pub use attest::{Attested, EachRecord, ListedRecord, RecordsOf};
 pub use backup::{
-    About, BackedUp, COMPANION_BYTES_MAX, COMPANIONS_MAX, Companion, Contents, LINE_BYTES_MAX, Manifest, Place,
-    back_up, look_through, restore,
+    About, BackedUp, COMPANION_BYTES_MAX, COMPANIONS_MAX, Companion, Contents, HeldLog, LINE_BYTES_MAX, Manifest,
+    Place, back_up, look_through, restore,
 };
 pub use clock::word::{RESCUE, Word};
 pub use derived::rebuild::Rebuilt;

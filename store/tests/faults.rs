@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use store::testing::TestPostgres;
-use store::{Database, State, StoreError};
+use store::{AccessEntry, Accessed, Database, GrantStamp, Showing, State, StoreError};
 use support::*;
 
 /// Lines between the ledger and PostgreSQL, that fall at a COMMIT of choice.
@@ -266,6 +266,32 @@ fn a_database_that_is_away_is_said_to_be_and_a_signature_made_meanwhile_is_kept(
         .await;
         assert!(there.signature.is_some());
         is_clean(&verified(database.clone(), None));
+    });
+}
+
+#[test]
+fn an_access_that_nobody_knows_of_opens_nothing_and_is_told_as_that() {
+    let postgres = TestPostgres::start();
+    let database = postgres.database();
+    let wire = Wire::new(postgres.port());
+    run(async {
+        let house = sealing_house(&wire.through(&database)).await;
+        let version = house.ledger.seal("read", None, b"x", (actor(), None)).await.unwrap();
+        let access = AccessEntry {
+            actor: actor(),
+            grant: GrantStamp { action: "read-secret".into(), rule: "role:reader".into(), policy_hash: [3; 32] },
+            showing: Showing::Opened,
+            since: None,
+            until: None,
+            opened: vec![Accessed { id: "read".into(), version }],
+            judged: Vec::new(),
+            used: None,
+        };
+        wire.faults.refuse.store(1, Ordering::SeqCst);
+        wire.faults.lose_answer.store(1, Ordering::SeqCst);
+        let unshown = house.ledger.access(access).await;
+        assert!(matches!(unshown, Err(StoreError::Unshown(_))), "{unshown:?}");
+        wire.faults.refuse.store(0, Ordering::SeqCst);
     });
 }
 

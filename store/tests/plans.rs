@@ -313,6 +313,11 @@ async fn ask_for_secrets(house: &House) {
         }
     }
     assert_eq!(house.ledger.wards_of(vec!["app1/key@1".into()]).await.unwrap().len(), 1);
+    let below = house.ledger.wards_between(("app1/".into(), "app10".into()), 10).await.unwrap();
+    assert!(!below.is_empty() && below.iter().all(|ward| ward.path().starts_with("app1/")), "{below:?}");
+    for owner in [None, Some("web".to_owned())] {
+        assert_eq!(house.ledger.ward_ends(owner, (now, now.plus_secs(DAY)), 100).await.unwrap().len(), 100);
+    }
     assert_eq!(house.ledger.readers("app1/key@1", 10).await.unwrap().len(), 2);
     assert_eq!(house.ledger.readings((String::new(), String::new()), 10).await.unwrap().len(), 10);
     for owner in [None, Some("web".to_owned())] {

@@ -60,7 +60,7 @@ fn the_key_of_the_heads_opens_a_register_under_another_token_and_from_then_on_th
         assert_eq!(ledger.standing().into_iter().collect::<Vec<_>>(), [(1, 1), (3, 1)]);
         assert_eq!(ledger.open_sealed("head-key").await.unwrap().unwrap().to_vec(), key);
         let lost = ledger.open_sealed("other").await;
-        assert!(matches!(&lost, Err(StoreError::Unavailable(why)) if why.contains("seal/1")), "{lost:?}");
+        assert!(matches!(&lost, Err(StoreError::Token(why)) if why.contains("seal/1")), "{lost:?}");
         ledger.close().await;
         pool.shutdown();
         // Given again, it goes on from there and writes nothing.

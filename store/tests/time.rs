@@ -106,7 +106,7 @@ fn a_clock_that_jumps_ahead_under_a_running_node_writes_no_time_of_its_own() {
         let right = house.world.now();
         house.world.jump(87_600 * HOURS);
         assert_eq!(by(house.ledger.intend(house.entry(3)).await), Witness::Run);
-        assert_eq!(house.ledger.cautious_time(), right);
+        assert_eq!((house.ledger.cautious_time(), house.ledger.believed_time()), (right, right));
         let concluded = house.ledger.conclude(under_way).await.unwrap();
         house.ledger.revoke(revocation(issued.operation)).await.unwrap();
         assert_eq!(*times(&house).await.last().unwrap(), right);
@@ -114,6 +114,29 @@ fn a_clock_that_jumps_ahead_under_a_running_node_writes_no_time_of_its_own() {
         assert_eq!(there, concluded.into_credential(), "the caller is told the time that was written");
         house.world.jump(-87_600 * HOURS);
         house.issue(4).await;
+        is_clean(&verified(database, None));
+    });
+}
+
+#[test]
+fn a_clock_that_is_set_back_brings_nothing_back_that_ended() {
+    on_both(|database| async move {
+        let house = House::open(&database).await;
+        house.world.advance(60);
+        house.ledger.refuse(refusal()).await.unwrap();
+        let right = house.world.now();
+        assert_eq!(house.ledger.believed_time(), right);
+        house.world.jump(-HOURS);
+        assert_eq!(by(house.ledger.time().await), Witness::Log);
+        assert_eq!(house.ledger.cautious_time(), right.plus_secs(-HOURS), "what is published is never later");
+        assert_eq!(house.ledger.believed_time(), right);
+        // Time goes by all the same; after a restart nobody knows how much, and the log's newest time is the least.
+        house.world.advance(200);
+        assert_eq!(house.ledger.believed_time(), right.plus_secs(200));
+        let house = house.reopened(&database).await;
+        assert_eq!(house.ledger.believed_time(), right);
+        house.world.jump(HOURS);
+        assert_eq!(house.ledger.believed_time(), right.plus_secs(200));
         is_clean(&verified(database, None));
     });
 }

@@ -246,10 +246,31 @@ fn a_refresh_token_that_was_shown_before_a_kill_is_not_shown_again_by_itself() {
     assert!(until(PATIENCE, || status(&house).contains("refreshed no more")), "{}", status(&house));
     idp.state().refresh = "by-hand".to_owned();
     put(&house, "prod/api", &json!({"fields": {"refresh_token": "by-hand"}}));
-    house.run(&["secret", "refresh", "prod/api", "--now"]);
     assert!(until(PATIENCE, || field(&house, "access_token") == "a1"), "{}", shown(&house));
     assert!(shown(&house)["halted"].is_null(), "{}", shown(&house));
     assert!(until(PATIENCE, || !status(&house).contains("prod/api")), "{}", status(&house));
+}
+
+#[test]
+fn a_refresh_that_halted_goes_on_with_the_refresh_token_that_somebody_writes() {
+    let (mut house, idp) = (house(), Idp::start());
+    idp.state().mood = Mood::Silent;
+    set_up(&house, &idp, "refresh-token");
+    assert!(until(PATIENCE, || idp.shown("r0") == 1), "it is asked");
+    house.kill();
+    idp.state().mood = Mood::Well;
+    idp.state().refresh = "by-hand".to_owned();
+    house.start();
+    assert!(until(PATIENCE, || shown(&house)["halted"] == "unanswered"), "{}", shown(&house));
+    // Another field is no refresh token, and one that is not current is not shown.
+    put(&house, "prod/api", &json!({"fields": {"scopes": "read"}}));
+    put(&house, "prod/api", &json!({"fields": {"refresh_token": "later"}, "pending": true}));
+    assert_eq!(shown(&house)["halted"], "unanswered", "{}", shown(&house));
+    put(&house, "prod/api", &json!({"fields": {"refresh_token": "by-hand"}}));
+    assert!(until(PATIENCE, || field(&house, "access_token") == "a1"), "{}", shown(&house));
+    assert_eq!((idp.shown("r0"), idp.shown("later"), idp.shown("by-hand")), (1, 0, 1));
+    assert!(shown(&house)["halted"].is_null(), "{}", shown(&house));
+    assert!(until(PATIENCE, || !status(&house).contains("may be used up")), "{}", status(&house));
 }
 
 #[test]

@@ -184,7 +184,12 @@ impl From<DeskError> for Problem {
 pub fn store_problem(error: &StoreError) -> Problem {
     match error {
         StoreError::Busy { retry_after_secs } => Problem::unavailable("the register is busy", *retry_after_secs),
-        StoreError::Unavailable(_) | StoreError::Late { .. } | StoreError::Closed => {
+        StoreError::Unavailable(_)
+        | StoreError::Token(_)
+        | StoreError::Target(_)
+        | StoreError::Unshown(_)
+        | StoreError::Late { .. }
+        | StoreError::Closed => {
             tracing::warn!(%error, "the register is unavailable");
             Problem::unavailable("the register is unavailable", UNAVAILABLE_RETRY_SECS)
         }

@@ -11,7 +11,7 @@ use secrets::{Reference, Which};
 use serde::Deserialize;
 
 use super::http::Answer;
-use super::server::{ask, problem};
+use super::server::{ask, problem, problem_of};
 use crate::error::AgentError;
 use crate::plan::Server;
 
@@ -125,10 +125,14 @@ pub(crate) async fn tell(world: &World, server: &Server, reads: &[KeptRead]) -> 
     Ok(told(reads, &answer))
 }
 
-/// Another program may answer 500 as it likes; a server that is away, or has something before it, says 502 to 504.
+/// Another program may answer 500 as it likes; a server that is away, or has something before it, says 502 to 504. An older one of ours
+/// says 500 of a reading that it could not write down, and showed nothing.
 fn success(world: &World, server: &Server, answer: &Answer) -> Result<(), AgentError> {
     match answer.status {
         status if status.is_success() => Ok(()),
+        StatusCode::INTERNAL_SERVER_ERROR if problem_of(answer).r#type == OUTCOME_UNKNOWN => {
+            Err(problem(&server.url, answer, world.now()))
+        }
         StatusCode::INTERNAL_SERVER_ERROR | StatusCode::NOT_IMPLEMENTED => {
             let why = format!("it answered {}", answer.status);
             Err(AgentError::Broken { who: server.url.clone(), why })
@@ -141,6 +145,8 @@ fn none(server: &Server, error: NoAnswer) -> AgentError {
     AgentError::Broken { who: server.url.clone(), why: error.to_string() }
 }
 
+/// What a server calls it that does not know whether something was written.
+const OUTCOME_UNKNOWN: &str = "urn:chancery:problem:outcome-unknown";
 /// A reference leads through four others at most, as the server has it.
 const STEPS_MAX: usize = 5;
 /// A secret with all its versions is some dozens of KiB.
@@ -154,6 +160,22 @@ mod tests {
 
     fn shown(json: &str) -> Shown {
         serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_reading_that_an_older_server_does_not_know_the_outcome_of_counts_as_away() {
+        let url = "https://ca.test".to_owned();
+        let server = Server { url, ca_file: "roots.pem".into(), client: None, token_file: None };
+        let of = |body: &str| {
+            let body = zeroize::Zeroizing::new(body.as_bytes().to_vec());
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            success(&World::real(), &server, &Answer { status, headers: reqwest::header::HeaderMap::new(), body })
+        };
+        let unknown = of(r#"{"type": "urn:chancery:problem:outcome-unknown", "title": "The outcome is unknown"}"#);
+        assert!(unknown.is_err_and(|error| error.is_away()));
+        for other in [r#"{"type": "urn:chancery:problem:internal"}"#, "<html>"] {
+            assert!(of(other).is_err_and(|error| !error.is_away()), "{other}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::plan::{ClientFiles, Server};
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Problem {
+    pub r#type: String,
     title: String,
     detail: String,
     missing: String,

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ca::{LOGIN_PROFILE, login_scopes};
-use policy::{Actor, Name, Proof, Role, SecondFactor, Timestamp, Validity, World};
+use policy::{Actor, Name, Proof, Role, SecondFactor, Timestamp, Validity};
 use store::{Attested, Credential, Kind, Ledger, State, StoreError};
 
 use super::error::AuthError;
@@ -27,10 +27,9 @@ use super::throttle::Throttle;
 use super::token::{KIND, Token, TokenText};
 use crate::limits::Limits;
 
-/// Knows the register, and has the memories that recognising callers needs.
+/// Knows the register, which says the time too, and has the memories that recognising callers needs.
 pub(crate) struct Doorkeeper {
     ledger: Ledger,
-    world: World,
     tokens: Memory<Known>,
     logins: Memory<KnownLogin>,
     certificates: Memory<Recognised>,
@@ -39,10 +38,15 @@ pub(crate) struct Doorkeeper {
 
 impl Doorkeeper {
     /// A doorkeeper who has met nobody yet.
-    pub(crate) fn new(ledger: Ledger, world: World, limits: &Limits) -> Self {
+    pub(crate) fn new(ledger: Ledger, limits: &Limits) -> Self {
         let (tokens, certificates) = (Memory::new(limits.caller_memory), Memory::new(limits.caller_memory));
         let logins = Memory::new(limits.caller_memory);
-        Self { ledger, world, tokens, logins, certificates, throttle: Throttle::new(limits.failures) }
+        Self { ledger, tokens, logins, certificates, throttle: Throttle::new(limits.failures) }
+    }
+
+    /// By this time tokens, logins and certificates end: a clock that is not believed lets in what ended no more than it ends what has not.
+    fn now(&self) -> Timestamp {
+        self.ledger.believed_time()
     }
 
     /// Whether an address has made too many wrong guesses of any kind lately.
@@ -62,11 +66,11 @@ impl Doorkeeper {
         let outcome = match TokenText::parse(text) {
             None => Err(AuthError::Malformed),
             Some(given) => match self.remembered(given.id()) {
-                Some(token) => token.check(&given, self.world.now()),
+                Some(token) => token.check(&given, self.now()),
                 None => {
                     let _turn = self.throttle.turn(from).await;
                     match self.look_up(given.id()).await? {
-                        Some(token) => token.check(&given, self.world.now()),
+                        Some(token) => token.check(&given, self.now()),
                         None => Err(AuthError::Unknown),
                     }
                 }
@@ -92,7 +96,7 @@ impl Doorkeeper {
             Some(token) => token,
             None => self.look_up(id).await?.ok_or(AuthError::Unknown)?,
         };
-        token.alive(self.world.now())
+        token.alive(self.now())
     }
 
     /// The same actor with the second factor that the text of a login proves beside its token. A text that proves nothing takes nothing
@@ -110,7 +114,7 @@ impl Doorkeeper {
         };
         let _turn = self.throttle.turn(from).await;
         match self.login(given.id()).await?.filter(|login| login.has(given.secret())) {
-            Some(login) => Ok(stepped_up(&actor, login.proves(id, self.world.now()))),
+            Some(login) => Ok(stepped_up(&actor, login.proves(id, self.now()))),
             None => {
                 self.guessed(from);
                 Ok(actor)
@@ -121,7 +125,7 @@ impl Doorkeeper {
     /// The same for a session that showed the secret before, or had the login opened itself.
     pub(crate) async fn with_session(&self, actor: Arc<Actor>, login: &str) -> Result<Arc<Actor>, AuthError> {
         let Proof::Token { id } = &actor.proof else { return Ok(actor) };
-        let proved = self.login(login).await?.and_then(|login| login.proves(id, self.world.now()));
+        let proved = self.login(login).await?.and_then(|login| login.proves(id, self.now()));
         Ok(stepped_up(&actor, proved))
     }
 
@@ -153,7 +157,7 @@ impl Doorkeeper {
     pub(crate) async fn by_certificate(&self, serial: &str, der: &[u8]) -> Result<Arc<Actor>, AuthError> {
         let still_counts = |it: &Recognised| it.counts(der, |operation| self.ledger.is_revoked(operation));
         match self.certificates.recall(serial, still_counts) {
-            Some(recognised) => recognised.alive(self.world.now()),
+            Some(recognised) => recognised.alive(self.now()),
             None => self.look_up_certificate(serial, der).await,
         }
     }
@@ -171,7 +175,7 @@ impl Doorkeeper {
             self.ledger.missing(&place, "a client certificate that our CA signed with its serial is another one");
             return Err(AuthError::Certificate("it is not the one in the register"));
         }
-        let (validity, actor) = certificate_actor(&credential, self.world.now())?;
+        let (validity, actor) = certificate_actor(&credential, self.now())?;
         let actor = Arc::new(actor);
         let recognised = Recognised::new(credential.operation, der.to_vec(), validity, Arc::clone(&actor));
         self.certificates.learn(serial, Arc::new(recognised));

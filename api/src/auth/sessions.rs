@@ -59,14 +59,13 @@ impl Sessions {
     }
 
     /// Opens a session for a token that was just checked; gives the `Set-Cookie` value.
-    pub(crate) fn open(&self, token_id: &str, world: &World) -> String {
+    pub(crate) fn open(&self, token_id: &str, world: &World, now: Timestamp) -> String {
         let mut secret = [0_u8; 32];
         world.fill(&mut secret);
         let cookie = URL_SAFE_NO_PAD.encode(secret);
-        let until = world.now().plus_secs(LIFE_SECS);
+        let until = now.plus_secs(LIFE_SECS);
         let mut sessions = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if sessions.len() >= SESSIONS_MAX {
-            let now = world.now();
             sessions.retain(|_, session| session.until > now);
         }
         if sessions.len() >= SESSIONS_MAX
@@ -146,7 +145,7 @@ mod tests {
     fn a_session_ends_at_sign_out_and_at_its_time() {
         let world = World::fixed(Timestamp::from_unix(1_000_000), 7);
         let sessions = Sessions::new(&world);
-        let headers = headers(&sessions.open("0123456789abcdef", &world));
+        let headers = headers(&sessions.open("0123456789abcdef", &world, world.now()));
         assert_eq!(sessions.token_id(&headers, world.now()).as_deref(), Some("0123456789abcdef"));
         assert!(sessions.token_id(&headers, world.now().plus_secs(LIFE_SECS)).is_none());
         assert!(sessions.token_id(&HeaderMap::new(), world.now()).is_none());
@@ -162,7 +161,7 @@ mod tests {
     #[test]
     fn the_cookie_is_closed_to_scripts_and_to_other_sites() {
         let world = World::fixed(Timestamp::from_unix(1), 7);
-        let cookie = Sessions::new(&world).open("0123456789abcdef", &world);
+        let cookie = Sessions::new(&world).open("0123456789abcdef", &world, world.now());
         for word in ["__Host-", "Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
             assert!(cookie.contains(word), "{word}");
         }
@@ -188,7 +187,7 @@ mod tests {
         let world = World::fixed(Timestamp::from_unix(1_000_000), 7);
         let sessions = Sessions::new(&world);
         for _ in 0..(SESSIONS_MAX + 10) {
-            sessions.open("0123456789abcdef", &world);
+            sessions.open("0123456789abcdef", &world, world.now());
         }
         assert_eq!(sessions.open.lock().expect("lock").len(), SESSIONS_MAX);
     }

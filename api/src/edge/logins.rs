@@ -5,6 +5,7 @@
 //! that; whether the certificate itself is revoked is asked with each request.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ca::Authority;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -82,9 +83,11 @@ impl ClientCertVerifier for Logins {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
+        _system: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let present = self.present();
+        // Ended or not by the same time by which the register judges it afterwards, not by a clock that is not believed.
+        let secs = u64::try_from(self.authority.ledger().believed_time().unix()).unwrap_or_default();
+        let (present, now) = (self.present(), UnixTime::since_unix_epoch(Duration::from_secs(secs)));
         match present.offer_client_auth() {
             true => present.verify_client_cert(end_entity, intermediates, now),
             false => Err(Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)),

@@ -375,7 +375,7 @@ impl Lookout {
     /// Whether somebody may list the secrets of an owner at a path: as the lists ask it, and no refusal to write down.
     fn lists(&self, actor: &Actor, owner: Option<&Owner>, path: &str) -> bool {
         let on = Resource::secret(owner.cloned(), path);
-        self.authority.policies().decide(actor, Action::ListSecrets, &on).is_ok()
+        self.authority.policies().permits(actor, Action::ListSecrets, &on)
     }
 
     /// Whether he may list those of all owners.

@@ -8,6 +8,7 @@ mod connections;
 mod exposition;
 mod notice;
 mod process;
+mod recent;
 mod vitals;
 mod wrapping;
 
@@ -30,6 +31,6 @@ pub(crate) use metrics::{Metrics, Own, Readings};
 pub use notice::Notice;
 pub(crate) use notice::{Names, Sentences};
 pub(crate) use orphans::{Orphans, orphans};
-pub(crate) use secrets::Keepsakes;
+pub(crate) use secrets::{Keepsakes, SecretEnds};
 pub(crate) use vitals::Ends;
 pub(crate) use wrapping::Wrapping;

@@ -8,8 +8,14 @@ use std::time::{Duration, Instant};
 use policy::{Grant, Owner, Timestamp, World};
 use secrets::{PENDING_SECS, Rotations, Search, Secret, SecretError, SecretPath, Tally, Vault};
 
+use super::recent::Recent;
+
 /// How old what is told may be.
 const AGE_MAX: Duration = Duration::from_secs(5);
+/// Ends that are drawn are kept for as long where there are so many: few are asked for anew, and so are never old.
+const ENDS_KEPT_FROM: usize = 1_000;
+/// Drawings whose ends are kept, of owners and spans.
+const DRAWINGS_MAX: usize = 16;
 /// Secrets of each sort that are told one by one; the rest is a number.
 const TOLD_MAX: usize = 5;
 /// A version that ends within these days is an alarm: long enough to write another one on a working day.
@@ -108,18 +114,24 @@ impl SecretSurvey {
     }
 }
 
+/// When they end, and whether these are all.
+pub(crate) type SecretEnds = (Arc<[Timestamp]>, bool);
+/// Whose ends, from when to when.
+type Drawing = (Option<Owner>, (Timestamp, Timestamp));
+
 /// Looks after the secrets of this vault.
 pub(crate) struct Keepsakes {
     vault: Vault,
     rotations: Rotations,
     world: World,
     recent: Mutex<Option<(Instant, Arc<SecretSurvey>)>>,
+    ends: Recent<Drawing, SecretEnds>,
 }
 
 impl Keepsakes {
     /// Over these rooms.
     pub(crate) fn new(vault: Vault, rotations: Rotations, world: World) -> Self {
-        Self { vault, rotations, world, recent: Mutex::default() }
+        Self { vault, rotations, world, recent: Mutex::default(), ends: Recent::new(DRAWINGS_MAX, AGE_MAX) }
     }
 
     /// How many there are, of an owner or of all. The grant is the reason why they may be counted.
@@ -133,8 +145,17 @@ impl Keepsakes {
         _grant: &Grant,
         owner: Option<&Owner>,
         between: (Timestamp, Timestamp),
-    ) -> Result<(Vec<Timestamp>, bool), SecretError> {
-        self.vault.ends(owner, between).await
+    ) -> Result<SecretEnds, SecretError> {
+        let drawing = (owner.cloned(), between);
+        if let Some(ends) = self.ends.of(&drawing, Instant::now()) {
+            return Ok(ends);
+        }
+        let (ends, is_whole) = self.vault.ends(owner, between).await?;
+        let ends: SecretEnds = (Arc::from(ends), is_whole);
+        if ends.0.len() >= ENDS_KEPT_FROM {
+            self.ends.keep(drawing, Instant::now(), ends.clone());
+        }
+        Ok(ends)
     }
 
     /// How all of them are. The grant is the reason why it may be told.

@@ -49,7 +49,7 @@ impl Head {
     pub(super) fn of(app: &App, actor: &Actor, place: Place) -> Self {
         let on = Resource::plain(ResourceKind::Status);
         let mut pills = Vec::new();
-        let watches = app.authority().policies().decide(actor, Action::ReadStatus, &on).is_ok();
+        let watches = app.authority().policies().permits(actor, Action::ReadStatus, &on);
         if watches {
             let hsm = HsmStatus::of(app.authority().health().token).state;
             pills.push(Pill { text: format!("HSM {hsm}"), good: hsm == "ready" });
@@ -69,8 +69,7 @@ impl Head {
             Place::Drills => "drills",
         };
         let of = actor.owners.iter().next().cloned();
-        let knows_secrets =
-            app.authority().policies().decide(actor, Action::ListSecrets, &Resource::secret(of, "")).is_ok();
+        let knows_secrets = app.authority().policies().permits(actor, Action::ListSecrets, &Resource::secret(of, ""));
         Self { actor: actor.id.clone(), place, watches, knows_secrets, held: app.lookout().held(), pills }
     }
 }

@@ -1,5 +1,7 @@
 //! The first page: in one sentence what needs attention, then what ends when, and the first to act for.
 
+use std::sync::Arc;
+
 use ::secrets::Tally;
 use askama::Template;
 use axum::extract::State as Shared;
@@ -20,7 +22,7 @@ use super::session::Visitor;
 use super::words::{grouped, many, moment};
 use crate::app::App;
 use crate::observe::inventory::{self, Kinds, Sought};
-use crate::observe::{HsmStatus, Orphans, Survey, live, orphans, renewed};
+use crate::observe::{HsmStatus, Orphans, SecretEnds, Survey, live, orphans, renewed};
 use crate::problem::Problem;
 
 /// Rows of the two short lists.
@@ -197,7 +199,7 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
         let owner = owner.as_ref().map(ToString::to_string).unwrap_or_default();
         SecretsAsked { owner, from: from.rfc3339(), to: to.rfc3339(), ..SecretsAsked::default() }.link()
     };
-    let chart = chart::draw((&survey.certificates, &ends), now, span, between, secrets_between);
+    let chart = chart::draw((&survey.certificates, ends.as_ref()), now, span, between, secrets_between);
     Ok(Overview {
         secrets: !ends.is_empty(),
         secrets_left: !is_whole,
@@ -431,11 +433,11 @@ async fn secret_ends(
     actor: &Actor,
     owner: Option<&Owner>,
     between: (Timestamp, Timestamp),
-) -> Result<(Vec<Timestamp>, bool), Problem> {
+) -> Result<SecretEnds, Problem> {
     let on = Resource::secret(owner.cloned(), "");
     match app.authority().policies().decide(actor, Action::ListSecrets, &on) {
         Ok(grant) => Ok(app.keepsakes().ends(&grant, owner, between).await?),
-        Err(_) => Ok((Vec::new(), true)),
+        Err(_) => Ok((Arc::default(), true)),
     }
 }
 

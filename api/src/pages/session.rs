@@ -41,7 +41,7 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let session = app.sessions().token_id(&parts.headers, app.world().now());
+        let session = app.sessions().token_id(&parts.headers, app.ledger().believed_time());
         let shown = parts.extensions.get::<Peer>().and_then(Peer::certificate);
         let known = match (session, shown) {
             (Some(id), _) => match (app.doorkeeper().by_session(&id).await, app.sessions().login(&parts.headers)) {
@@ -91,7 +91,9 @@ pub(super) async fn sign_in(Shared(app): Shared<App>, request: Request) -> Resul
 
 fn opened(actor: &Actor, app: &App) -> Response {
     match &actor.proof {
-        Proof::Token { id } => with_cookie(see("/"), &app.sessions().open(id, app.world())),
+        Proof::Token { id } => {
+            with_cookie(see("/"), &app.sessions().open(id, app.world(), app.ledger().believed_time()))
+        }
         Proof::ClientCertificate { .. } | Proof::AcmeKey { .. } | Proof::System => {
             Problem::new(Kind::Unauthenticated, "Sign in with an API token.").into_response()
         }

@@ -18,6 +18,7 @@ pub(crate) mod audit;
 mod ocsp_proof;
 mod owners;
 mod profiles;
+mod readers;
 mod report;
 mod status;
 pub mod tokens;

@@ -114,7 +114,7 @@ pub(crate) async fn show(
 
 /// A list shows what may be seen, and what may not is no refusal of it.
 fn may_see(policies: &Policies, actor: &Actor, owner: &Owner) -> bool {
-    policies.decide(actor, Action::ReadCertificate, &resource(owner)).is_ok()
+    policies.permits(actor, Action::ReadCertificate, &resource(owner))
 }
 
 fn resource(owner: &Owner) -> Resource {

@@ -78,9 +78,8 @@ pub(crate) struct ProfileList {
     responses((status = 200, description = "The profiles", body = ProfileList)))]
 pub(crate) async fn list(Shared(app): Shared<App>, Caller(actor): Caller) -> Result<Response, Problem> {
     let (profiles, policies) = (app.authority().profiles(), app.authority().policies());
-    let visible = |profile: &&Profile| {
-        policies.decide(&actor, Action::ReadCertificate, &resource(&actor, profile.name())).is_ok()
-    };
+    let visible =
+        |profile: &&Profile| policies.permits(&actor, Action::ReadCertificate, &resource(&actor, profile.name()));
     let items = profiles.iter().filter(visible).map(|profile| ProfileInForce::of(&app, profile, false)).collect();
     Ok(json(StatusCode::OK, &ProfileList { items }))
 }

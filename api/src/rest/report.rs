@@ -1,17 +1,18 @@
 //! What an access review asks: of each secret who may read it, who did, and how old it is; of each token whose it is. For auditors.
 //!
-//! Pages: neither the secrets nor the tokens are ever all in memory, but for the tokens that may read, of which there are as many as
-//! [`TOKENS_MAX`] at most.
+//! Pages: neither the secrets nor the tokens are ever all in memory, but for the tokens that may read, of which there is a bounded number
+//! ([`Readers`]).
 
 use axum::extract::State as Shared;
 use axum::response::Response;
 use http::StatusCode;
-use policy::{Action, Actor, Method, Resource, ResourceKind, Role, SecondFactor, Timestamp};
+use policy::{Action, Resource, ResourceKind, Role, Timestamp};
 use secrets::{LastRead, Secret, SecretError, Turning, of_one};
 use serde::{Deserialize, Serialize};
-use store::{ListedRecord, RecordFilter};
+use store::RecordFilter;
 use utoipa::{IntoParams, ToSchema};
 
+use super::readers::{MayRead, NAMED_MAX, Readers, token_of, turn};
 use super::second_factor;
 use super::secrets::found::{SecretsFound, SecretsSought, found};
 use crate::app::App;
@@ -19,12 +20,8 @@ use crate::auth::{KIND, Token, factors};
 use crate::intake::{Caller, Params, json};
 use crate::problem::Problem;
 
-/// Secrets of a page: each is held against every token.
+/// Secrets of a page, at most: each is held against every token.
 const ROWS_MAX: usize = 100;
-/// Readers, and those who may read, that are named of a secret; the rest is a number.
-const NAMED_MAX: usize = 100;
-/// Tokens that are held against each secret.
-const TOKENS_MAX: usize = 1_000;
 
 /// Which page.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -35,7 +32,7 @@ pub(crate) struct ReportParams {
     since_secs: Option<u64>,
     /// Where the last page ended.
     cursor: Option<String>,
-    /// Rows of a page, 1 to 100.
+    /// Rows of a page, 1 to 100. A page of the report may have fewer, and says where the next begins.
     limit: Option<u32>,
 }
 
@@ -105,17 +102,21 @@ pub(crate) async fn secrets(
     Params(params): Params<ReportParams>,
 ) -> Result<Response, Problem> {
     let _grant = app.authorize(&actor, Action::ReadAudit, Resource::plain(ResourceKind::Audit)).await?;
-    let limit = rows(params.limit)?;
+    let wanted = rows(params.limit)?;
+    let (turn, policies) = (turn().await?, app.authority().policies());
+    let readers = Readers::living(&app, &policies, app.world().now()).await?;
+    let (limit, tokens_left_out) = (readers.rows(wanted), readers.left_out);
     let sought = SecretsSought { cursor: params.cursor, limit, ..SecretsSought::default() };
     let SecretsFound { items, next, now, mut altered, .. } = found(&app, &actor, sought).await?;
     let since =
         params.since_secs.map(|secs| now.plus_secs(-i64::try_from(secs).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)));
-    let (tokens, tokens_left_out) = readers(&app, now).await?;
+    let on = items.iter().map(|(secret, _)| Resource::secret(Some(secret.owner().clone()), secret.path().as_str()));
+    let may_read = readers.may_read(turn, policies, on.collect()).await?;
     let mut reviews = Vec::with_capacity(items.len());
-    for (secret, read) in &items {
+    for ((secret, read), may_read) in items.iter().zip(may_read) {
         match of_one(rotation(&app, secret).await)? {
             Some(turning) => {
-                reviews.push(review(&app, (secret, read.as_ref(), turning), &tokens, (since, now)).await?);
+                reviews.push(review(&app, (secret, read.as_ref(), turning), may_read, (since, now)).await?);
             }
             // How old it may grow is not known of it.
             None => altered = Some(altered.unwrap_or(0).saturating_add(1)),
@@ -132,54 +133,13 @@ async fn rotation(app: &App, secret: &Secret) -> Result<Option<Turning>, SecretE
     }
 }
 
-/// Whose tokens live, each as the actor that it speaks for; and whether there are more, or some were altered.
-async fn readers(app: &App, now: Timestamp) -> Result<(Vec<Actor>, bool), Problem> {
-    let (mut actors, mut after, mut left_out) = (Vec::new(), None, false);
-    loop {
-        let filter = RecordFilter { limit: TOKENS_MAX, after: after.take(), ..RecordFilter::default() };
-        let page = app.ledger().record_page(KIND, filter).await?;
-        after = page.last().filter(|_| page.len() == TOKENS_MAX).map(|last| last.id.clone());
-        for listed in &page {
-            let Some(token) = token_of(listed) else {
-                left_out = true;
-                continue;
-            };
-            if token.revoked_at.is_none() && token.expires > now {
-                if actors.len() == TOKENS_MAX {
-                    return Ok((actors, true));
-                }
-                // What it may once its second factor is proved: that is what it may.
-                let proved = SecondFactor { method: Method::Totp, age_secs: 0 };
-                actors.push(Actor { second_factor: Some(proved), ..token.into_actor() });
-            }
-        }
-        if after.is_none() {
-            return Ok((actors, left_out));
-        }
-    }
-}
-
-/// What a record of a list says of a token; none where it was altered.
-fn token_of(listed: &ListedRecord) -> Option<Token> {
-    listed.record.as_ref().ok().and_then(|record| Token::from_record(record).ok())
-}
-
 async fn review(
     app: &App,
     (secret, read, turning): (&Secret, Option<&LastRead>, Option<Turning>),
-    tokens: &[Actor],
+    may_read: MayRead,
     (since, now): (Option<Timestamp>, Timestamp),
 ) -> Result<SecretReview, Problem> {
     let policies = app.authority().policies();
-    let on = Resource::secret(Some(secret.owner().clone()), secret.path().as_str());
-    let mut may_read: Vec<String> = Vec::new();
-    let mut may_read_total = 0;
-    for actor in tokens.iter().filter(|actor| policies.decide(actor, Action::ReadSecret, &on).is_ok()) {
-        may_read_total += 1;
-        if may_read.len() < NAMED_MAX {
-            may_read.push(actor.id.clone());
-        }
-    }
     let mut readers = app.vault().readers(secret, NAMED_MAX + 1).await?;
     readers.retain(|reading| since.is_none_or(|since| reading.at >= since));
     let more_readers = readers.len() > NAMED_MAX;
@@ -200,8 +160,8 @@ async fn review(
         last_read_by: read.map(|read| read.by.clone()),
         readers: readers.into_iter().map(|read| ReadBy { by: read.reader, at: read.at, leaf: read.leaf }).collect(),
         more_readers,
-        may_read,
-        may_read_total,
+        may_read: may_read.named,
+        may_read_total: may_read.total,
     })
 }
 

@@ -150,7 +150,7 @@ pub async fn take_back(authority: &Authority, shown: &ShownToken) -> Result<(), 
     let _grant = authority.authorize(&actor, Action::ManageTokens, Resource::plain(ResourceKind::Token)).await?;
     let stored = authority.ledger().record_get(KIND, id).await?.ok_or_else(|| not_found(id))?;
     let token = Token::from_record(&stored).map_err(StoreError::Corrupt)?;
-    let body = TokenBody { revoked_at: Some(authority.world().now()), ..token.body };
+    let body = TokenBody { revoked_at: Some(authority.ledger().believed_time()), ..token.body };
     authority.ledger().withdraw(vec![record(id, &body, &actor, stored.version)?]).await?;
     Ok(())
 }
@@ -218,7 +218,7 @@ async fn revoke_once(app: &App, actor: &Actor, id: &str, lock_out: bool) -> Resu
     if token.revoked_at.is_some() {
         return refuse("The token has been revoked before.");
     }
-    let now = app.world().now();
+    let now = ledger.believed_time();
     let mut records = Vec::new();
     if !lock_out && administers(&token, now) {
         let Some(other) = other_administers(app, id, now).await? else {

@@ -65,7 +65,7 @@ pub(super) fn token(actor: &Actor) -> Result<&str, Problem> {
 /// How the caller's stands.
 pub(crate) async fn standing(app: &App, actor: &Actor) -> Result<Standing, Problem> {
     let (factor, _) = factor_of(app.ledger(), token(actor)?).await?;
-    let waits_secs = factor.as_ref().map_or(0, |factor| waits(factor, app.world().now()));
+    let waits_secs = factor.as_ref().map_or(0, |factor| waits(factor, app.ledger().believed_time()));
     Ok(Standing { factor, waits_secs })
 }
 
@@ -171,6 +171,7 @@ async fn judged(app: &App, actor: &Actor, code: &str, ask: &Ask) -> Result<Prove
         true => None,
         false => Some(seed(ledger, &factor.sealed(token)).await?),
     };
+    // A one-time password needs the real time, and a login begins: while the clock is not believed none is looked at.
     let now = ledger.time().await?;
     match judge(&factor, seed.as_ref(), code, now) {
         Judged::Waits(secs) => {

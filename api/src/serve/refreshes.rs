@@ -45,7 +45,7 @@ struct Task {
 
 impl Task {
     async fn look(&mut self) {
-        let now = u64::try_from(self.app.world().now().unix()).unwrap_or_default();
+        let now = u64::try_from(self.app.ledger().believed_time().unix()).unwrap_or_default();
         let size = self.app.ledger().head().size;
         if self.seen.is_some_and(|(seen, next)| seen == size && next.is_none_or(|next| now < next)) {
             return;
@@ -98,7 +98,7 @@ impl Task {
                 "it broke off".to_owned()
             }
         };
-        let now = u64::try_from(self.app.world().now().unix()).unwrap_or_default();
+        let now = u64::try_from(self.app.ledger().believed_time().unix()).unwrap_or_default();
         self.held.insert(path, (now.saturating_add(HELD_SECS), why));
     }
 
@@ -117,11 +117,12 @@ impl Task {
             let (path, (tries, said)) = (refresh.path(), refresh.trouble()?);
             match refresh.halted() {
                 Some(Halt::Refused) => Some(format!(
-                    "The token {path} is refreshed no more ({said}): write a new refresh token, then `chancery secret refresh {path} --now`."
+                    "The token {path} is refreshed no more ({said}): write a new refresh token, with which it goes on by itself; or mend \
+                     what is said there, then `chancery secret refresh {path} --now`."
                 )),
                 Some(Halt::Unanswered) => Some(format!(
                     "The token {path} was to be refreshed and what came back was not kept ({said}): its refresh token may be used up. Write \
-                     a new one; or, if the server allows a second use, `chancery secret refresh {path} --now`."
+                     a new one, with which it goes on by itself; or, if the server allows a second use, `chancery secret refresh {path} --now`."
                 )),
                 None if tries >= TOLD_AFTER => Some(format!(
                     "The token endpoint of {path} was asked {tries} times in vain ({said}); it is asked again."

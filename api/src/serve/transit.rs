@@ -24,7 +24,7 @@ pub(super) async fn tend(app: &App) -> Result<(), CaError> {
             return Ok(());
         }
     };
-    let now = app.world().now();
+    let now = app.ledger().believed_time();
     for key in rotating.iter().filter(|key| key.due().is_some_and(|due| due <= now)) {
         if let Err(why) = rotate(app, key).await {
             app.metrics().task_failed(TASK);

@@ -27,6 +27,8 @@ const SIGNED_FOR: Duration = Duration::from_secs(3_600);
 const CONNECT_MAX: Duration = Duration::from_secs(15);
 /// A request that carries a part.
 const REQUEST_MAX: Duration = Duration::from_secs(900);
+/// Of a part: its request, and what is done before and after it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(960);
 /// Between two pieces of what is read.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Of an answer that is read whole: a page of names.

@@ -2,10 +2,12 @@
 
 mod bucket;
 mod folder;
+mod steady;
 
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use bucket::Access;
 
@@ -15,8 +17,11 @@ use crate::error::BackupError;
 use crate::name::{Name, newest};
 use bucket::{Bucket, Upload};
 use folder::FileDraft;
+pub(crate) use steady::Steady;
 
 const STORE: &str = "s3://";
+/// A pipe or a folder that takes nothing for so long is left.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a backup goes.
 #[derive(Clone, Debug)]
@@ -95,6 +100,15 @@ pub(crate) enum Draft {
 }
 
 impl Draft {
+    /// For how long it may take nothing.
+    pub(crate) fn patience(&self) -> Duration {
+        match self {
+            Draft::File(_) | Draft::Pipe(_) => PATIENCE,
+            // Its requests have bounds of their own.
+            Draft::Upload(_) => bucket::PATIENCE,
+        }
+    }
+
     /// Gives it its name; answers where it lies.
     pub(crate) fn publish(self, bytes: u64) -> Result<String, BackupError> {
         match self {

@@ -4,6 +4,8 @@
 //! does; what stands under the old one is then sealed anew by the running service, and once nothing does, the old one is retired: by
 //! a leaf, and its key is destroyed.
 
+use std::time::{Duration, Instant};
+
 use policy::Actor;
 use store::ActorStamp;
 
@@ -82,13 +84,17 @@ pub(crate) async fn tend(maker: &Maker, issuers: &Registry) -> Result<u64, CaErr
     issuers.put_seals_in_force();
     let actor = ActorStamp::from(&Actor::system("seal"));
     let ledger = &maker.ledger;
+    let (mut done, mut said) = (0, Instant::now());
     let left = loop {
         let page = ledger.rewrap(&actor).await?;
-        if page.done > 0 {
-            tracing::info!(done = page.done, left = page.left, "what stood under an older sealing key is sealed anew");
-        }
+        done += page.done;
         // Nothing done of what is left: another node is at it.
-        if page.left == 0 || page.done == 0 {
+        let is_over = page.left == 0 || page.done == 0;
+        if done > 0 && (is_over || said.elapsed() >= SAID_EVERY) {
+            tracing::info!(done, left = page.left, "what stood under an older sealing key is sealed anew");
+            (done, said) = (0, Instant::now());
+        }
+        if is_over {
             break page.left;
         }
     };
@@ -114,3 +120,6 @@ pub(crate) async fn tend(maker: &Maker, issuers: &Registry) -> Result<u64, CaErr
     }
     Ok(left)
 }
+
+/// While a page follows the other, what was done is said so often.
+const SAID_EVERY: Duration = Duration::from_secs(10);

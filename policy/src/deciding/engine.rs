@@ -15,6 +15,7 @@ use cedar_policy::{
 use crate::asking::Action;
 use crate::deciding::error::PolicyError;
 use crate::deciding::memo::Memo;
+use crate::deciding::named::Named;
 use crate::deciding::question::Question;
 use crate::deciding::verdict::Verdict;
 
@@ -35,6 +36,8 @@ struct Scoped {
     all: PolicySet,
     /// The same without the forbids: would anything permit this at all?
     permits: PolicySet,
+    /// Whose ids they tell from others.
+    named: Named,
 }
 
 impl Engine {
@@ -53,9 +56,10 @@ impl Engine {
             return Err(PolicyError::Empty);
         }
         check_against_schema(&all)?;
+        let named = named(&all);
         Ok(Engine {
             authorizer: Authorizer::new(),
-            by_action: Action::ALL.iter().map(|action| (*action, Scoped::new(&all, *action))).collect(),
+            by_action: Action::ALL.iter().map(|action| (*action, Scoped::new(&all, &named, *action))).collect(),
             sentences: sentences(&all),
             actor: type_name("Actor"),
             // Policies see a resource by its attributes; which one it is, is not for them to know.
@@ -68,6 +72,11 @@ impl Engine {
     /// What all policies together say. The same words always get the same answer, so it is remembered.
     pub(crate) fn ask(&self, question: &Question<'_>) -> Verdict {
         self.memo.recall(question, || self.evaluate(question, |scoped| &scoped.all))
+    }
+
+    /// Whether a policy with this action in its scope may tell this id from others.
+    pub(crate) fn names(&self, id: &str, action: Action) -> bool {
+        self.by_action.get(&action).is_none_or(|scoped| scoped.named.has(id))
     }
 
     /// Whether any policy permits it, whatever others forbid.
@@ -137,7 +146,7 @@ impl Engine {
 }
 
 impl Scoped {
-    fn new(all: &PolicySet, action: Action) -> Scoped {
+    fn new(all: &PolicySet, named: &HashMap<PolicyId, Named>, action: Action) -> Scoped {
         let action = uid(&type_name("Action"), action.as_str());
         let in_scope = |policy: &&Policy| match policy.action_constraint() {
             ActionConstraint::Any => true,
@@ -146,12 +155,22 @@ impl Scoped {
         };
         let scoped: Vec<&Policy> = all.policies().filter(in_scope).collect();
         let permits = scoped.iter().copied().filter(|policy| policy.effect() == Effect::Permit);
-        Scoped { all: policy_set(scoped.iter().copied()), permits: policy_set(permits), action }
+        let named = scoped.iter().map(|policy| named.get(policy.id()));
+        Scoped {
+            all: policy_set(scoped.iter().copied()),
+            permits: policy_set(permits),
+            named: Named::all(named),
+            action,
+        }
     }
 }
 
 fn policy_set<'a>(policies: impl Iterator<Item = &'a Policy>) -> PolicySet {
     PolicySet::from_policies(policies.cloned()).expect("policies of one set have distinct names")
+}
+
+fn named(all: &PolicySet) -> HashMap<PolicyId, Named> {
+    all.policies().map(|policy| (policy.id().clone(), Named::by(policy.to_json().ok().as_ref()))).collect()
 }
 
 fn sentences(all: &PolicySet) -> HashMap<String, String> {

@@ -11,6 +11,7 @@ use ring::digest;
 use serde::Serialize;
 
 use crate::asking::{Action, Actor, MAX_NAMES, MAX_PRINCIPALS, Resource};
+use crate::deciding::alike::Alike;
 use crate::deciding::demand::Demand;
 use crate::deciding::engine::Engine;
 use crate::deciding::error::PolicyError;
@@ -120,9 +121,7 @@ impl Policies {
         };
         check_scope(actor, action).map_err(|missing| refuse(None, missing, false))?;
         check_bounds(action, resource).map_err(|missing| refuse(None, missing, false))?;
-        let rules = resource.owner.as_ref().and_then(|owner| self.matchers.get(owner));
-        let mfa = self.demand.map_or(actor.second_factor.is_some(), |demand| demand.is_met_by(actor.second_factor));
-        let question = Question::new((actor, mfa), action, resource, rules);
+        let question = self.question(actor, action, resource);
         match self.engine.ask(&question) {
             Verdict::Permit { rule } => match self.demand.filter(|demand| demand.lacks(actor, action)) {
                 Some(demand) => Err(refuse(Some(Demand::RULE.to_owned()), demand.missing(), true)),
@@ -141,6 +140,27 @@ impl Policies {
                 Err(refuse(Some(rule), missing, false))
             }
         }
+    }
+
+    /// Whether [`Policies::decide`] would grant it, and nothing more: for lists and other eyes. No grant comes of it, and of a "no" nobody
+    /// looks for what was missing, which costs some twenty times as much as the answer.
+    pub fn permits(&self, actor: &Actor, action: Action, resource: &Resource) -> bool {
+        let is_bounded = check_scope(actor, action).is_ok() && check_bounds(action, resource).is_ok();
+        is_bounded
+            && matches!(self.engine.ask(&self.question(actor, action, resource)), Verdict::Permit { .. })
+            && !self.demand.is_some_and(|demand| demand.lacks(actor, action))
+    }
+
+    /// All of an actor that the answers for an action depend on: who is held against much beside others like him is decided once with
+    /// them.
+    pub fn alike(&self, actor: &Actor, action: Action) -> Alike {
+        Alike::of(actor, action, self.engine.names(&actor.id, action))
+    }
+
+    fn question<'a>(&self, actor: &'a Actor, action: Action, resource: &'a Resource) -> Question<'a> {
+        let rules = resource.owner.as_ref().and_then(|owner| self.matchers.get(owner));
+        let mfa = self.demand.map_or(actor.second_factor.is_some(), |demand| demand.is_met_by(actor.second_factor));
+        Question::new((actor, mfa), action, resource, rules)
     }
 
     /// Whether a second factor would make the difference: a policy of the house's own asks for it.

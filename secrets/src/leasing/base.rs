@@ -220,7 +220,7 @@ impl Leases {
             Outcome::Done | Outcome::Made(_) => {}
             // He surely is not there: nobody has to end him, and nobody is told of him.
             Outcome::Away(said) => {
-                let until = self.seconds().await?.saturating_add(AWAY_PAUSE_SECS);
+                let until = self.believed().saturating_add(AWAY_PAUSE_SECS);
                 self.away().insert(path.clone(), until);
                 self.gone(lease, &actor).await?;
                 return Err(SecretError::Away(why(&format!("the target is away: {said}"))));
@@ -231,8 +231,8 @@ impl Leases {
             }
             // Whatever is there is ended by whoever is at it.
             Outcome::Unknown(said) => {
-                lease.ends_from(self.seconds().await?);
-                self.vault.ledger().record(vec![lease.record(actor)?]).await?;
+                lease.ends_from(self.believed());
+                self.vault.ledger().withdraw(vec![lease.record(actor)?]).await?;
                 return Err(SecretError::Conflict(why(&format!("the target's answer did not come: {said}"))));
             }
         }
@@ -255,7 +255,7 @@ impl Leases {
             // Nobody was shown him: nobody needs him.
             Err(error) => {
                 lease.ends_from(now);
-                self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
+                self.vault.ledger().withdraw(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
                 Err(error.into())
             }
         }
@@ -311,10 +311,10 @@ impl Leases {
             // Its turn has come, and nobody asked for more.
             Stage::Ending if lease.body.tries == 0 => Ok(lease),
             Stage::Making | Stage::Live | Stage::Ending => {
-                lease.ends_from(self.seconds().await?);
+                lease.ends_from(self.believed());
                 // It is told of as before, and has all its tries again.
                 lease.body.tries = lease.body.tries.min(1);
-                self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
+                self.vault.ledger().withdraw(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
                 self.look(id).await
             }
             Stage::Ended => Ok(lease),
@@ -450,8 +450,14 @@ impl Leases {
         self.underway.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn seconds(&self) -> Result<u64, SecretError> {
+    /// The time, in seconds since 1970, if it can be believed: for what begins.
+    async fn seconds(&self) -> Result<u64, SecretError> {
         Ok(u64::try_from(self.vault.now().await?.unix()).unwrap_or_default())
+    }
+
+    /// The time by which things end, which nothing waits for.
+    pub(super) fn believed(&self) -> u64 {
+        u64::try_from(self.vault.ledger().believed_time().unix()).unwrap_or_default()
     }
 
     async fn role_there(&self, path: &SecretPath) -> Result<LeaseRole, SecretError> {

@@ -1,16 +1,16 @@
 //! What people say of a refresh: set up, asked for now, gone on with, ended.
 
-use policy::{Action, Grant};
-use store::{ListedRecord, RecordFilter};
+use policy::{Action, Grant, Owner};
+use store::{ListedRecord, Record, RecordFilter};
 
 use super::endpoint::{Endpoint, Endpoints};
 use super::record::{Body, REFRESH, Refresh, Way};
 use crate::due;
 use crate::error::SecretError;
 use crate::kinds::Kind;
-use crate::nouns::SecretPath;
+use crate::nouns::{FieldName, SecretPath};
 use crate::page::all_taken;
-use crate::vault::Vault;
+use crate::vault::{Change, Put, Secret, Vault};
 
 /// Refreshes of the register. Cheap to clone.
 #[derive(Clone)]
@@ -119,13 +119,35 @@ impl Refreshes {
         if self.is_asking(&refresh, now) {
             return Err(under_way(path));
         }
-        refresh.body.asking = None;
-        refresh.body.halted = None;
-        refresh.body.tries = 0;
-        refresh.body.said = String::new();
-        refresh.body.due = now;
+        refresh.body.goes_on(now);
         self.write(&grant, &refresh).await?;
         self.there(path).await
+    }
+
+    /// Writes a version, as [`Vault::put`] does. Where a refresh of it halted and this brings another refresh token, that one is asked with
+    /// from now on: the same transaction says so.
+    ///
+    /// # Errors
+    /// As [`Vault::put`].
+    pub async fn put(&self, grant: Grant, path: &SecretPath, owner: &Owner, put: Put) -> Result<Secret, SecretError> {
+        let is_brought = brings_refresh_token(&put);
+        let along = || self.resumed(&grant, (path, owner), is_brought);
+        self.vault.put_along(&grant, (path, owner), &put, along).await
+    }
+
+    async fn resumed(
+        &self,
+        grant: &Grant,
+        (path, owner): (&SecretPath, &Owner),
+        is_brought: bool,
+    ) -> Result<Option<Record>, SecretError> {
+        let there = if is_brought { self.look(path).await? } else { None };
+        let waits = |refresh: &Refresh| {
+            refresh.owner == *owner && refresh.body.halted.is_some() && refresh.body.way == Way::RefreshToken
+        };
+        let Some(mut refresh) = there.filter(waits) else { return Ok(None) };
+        refresh.body.goes_on(self.seconds().await?);
+        refresh.record(grant).map(Some)
     }
 
     /// Ends it: the token stays as it is, and nobody refreshes it.
@@ -196,6 +218,16 @@ impl Refreshes {
     pub(super) async fn seconds(&self) -> Result<u64, SecretError> {
         Ok(u64::try_from(self.vault.now().await?.unix()).unwrap_or_default())
     }
+}
+
+/// Whether what is current has another refresh token from then on.
+fn brings_refresh_token(put: &Put) -> bool {
+    let is_it = |name: &FieldName| name.as_str() == "refresh_token";
+    let is_set = match &put.change {
+        Change::Whole(fields) => fields.names().any(is_it),
+        Change::Patch(patch) => patch.iter().any(|(name, value)| value.is_some() && is_it(name)),
+    };
+    !put.pending && (is_set || put.references.keys().any(is_it))
 }
 
 fn under_way(path: &SecretPath) -> SecretError {

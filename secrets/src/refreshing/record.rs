@@ -134,6 +134,15 @@ impl Body {
         self.halted = Some(why);
     }
 
+    /// Somebody has looked: it is asked as if it had never halted.
+    pub fn goes_on(&mut self, now: u64) {
+        self.asking = None;
+        self.halted = None;
+        self.tries = 0;
+        self.said = String::new();
+        self.due = now;
+    }
+
     /// There is a token that holds until then.
     pub fn holds_until(&mut self, end: u64, now: u64) {
         self.asking = None;

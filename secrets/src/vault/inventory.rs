@@ -6,12 +6,13 @@ use policy::{Owner, Timestamp};
 use store::{Reading, Ward, WardBy, WardFilter};
 
 use super::base::Vault;
-use super::listing::wanted;
+use super::body::SECRET;
+use super::listing::{ROWS_FOR_A_RECORD, wanted};
 use super::secret::Secret;
 use super::wishes::Search;
 use crate::error::SecretError;
 use crate::nouns::SecretPath;
-use crate::page::Page;
+use crate::page::{Page, Turns};
 
 /// Who read a secret last: the first time of the newest hour in which he did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,19 +124,11 @@ impl Vault {
         owner: Option<&Owner>,
         (from, before): (Timestamp, Timestamp),
     ) -> Result<(Vec<Timestamp>, bool), SecretError> {
-        let (mut ends, mut after) = (Vec::new(), None);
-        while ends.len() < ENDS_MAX {
-            let owner = owner.map(ToString::to_string);
-            let filter = WardFilter { owner, by: WardBy::Ends, from: Some(from), before, after, limit: ENDS_PAGE };
-            let page = self.ledger.wards(filter).await?;
-            let is_last = page.len() < ENDS_PAGE;
-            after = page.last().map(|last| (place(last, WardBy::Ends), last.id.clone()));
-            ends.extend(page.iter().filter_map(|ward| ward.ends));
-            if is_last {
-                return Ok((ends, true));
-            }
-        }
-        Ok((ends, false))
+        let owner = owner.map(ToString::to_string);
+        let mut ends = self.ledger.ward_ends(owner, (from, before), ENDS_MAX + 1).await?;
+        let is_whole = ends.len() <= ENDS_MAX;
+        ends.truncate(ENDS_MAX);
+        Ok((ends, is_whole))
     }
 
     async fn with_readings(&self, found: Vec<Secret>) -> Result<Vec<Listed>, SecretError> {
@@ -153,17 +146,43 @@ impl Vault {
         let words = search.words()?;
         let limit = search.limit.clamp(1, PAGE_MAX);
         let mut after = search.after.as_deref().map(cursor).transpose()?;
-        let (mut found, mut looked) = (Page::new(), 0);
+        let from = search.ends_from.filter(|_| by == WardBy::Ends);
+        let mut below = self.below(search, by, after.as_ref()).await?.map(Vec::into_iter);
+        let (mut found, mut turns) = (Page::new(), Turns::default());
+        let (mut looked, mut walked, mut read) = (0, 0, 0);
         while looked < LOOKED_MAX {
-            let owner = search.owner.as_ref().map(ToString::to_string);
-            let rows = wanted(limit, looked, found.items.len()).min(PAGE_MAX);
-            let from = search.ends_from.filter(|_| by == WardBy::Ends);
-            let filter = WardFilter { owner, by, from, before, after: after.clone(), limit: rows };
-            let page = self.ledger.wards(filter).await?;
-            let is_last = page.len() < rows;
-            looked += page.len();
-            let meant = page.iter().filter(|ward| search.is_at(ward)).map(Ward::path);
-            let there = self.at(meant.map(str::to_owned).collect()).await?;
+            let rows = wanted(limit, walked, found.items.len());
+            let mut page: Vec<Ward> = match &mut below {
+                Some(below) => below.take(rows).collect(),
+                None => {
+                    let owner = search.owner.as_ref().map(ToString::to_string);
+                    let filter = WardFilter { owner, by, from, before, after: after.clone(), limit: rows };
+                    self.ledger.wards(filter).await?
+                }
+            };
+            let want = wanted(limit, read, found.items.len());
+            let (mut meant, mut asked, mut judged) = (Vec::with_capacity(page.len()), 0, 0);
+            for ward in &page {
+                turns.next().await;
+                judged += 1;
+                if !search.may_mean(ward) {
+                    continue;
+                }
+                asked += 1;
+                if is_known(ward, &may) {
+                    meant.push(ward.path().to_owned());
+                }
+                // What was passed over has been; of those that are meant no more are read than are wanted.
+                if meant.len() >= want && below.is_none() {
+                    break;
+                }
+            }
+            let is_last = page.len() < rows && judged == page.len();
+            page.truncate(judged);
+            walked += judged;
+            read += meant.len();
+            looked += asked + (judged - asked).div_ceil(ROWS_FOR_A_RECORD);
+            let there = self.at(meant).await?;
             for ward in page {
                 if found.items.len() == limit {
                     return Ok(found.until(after.map(written)));
@@ -172,6 +191,7 @@ impl Vault {
                 let Some(secret) = there.get(ward.path()) else { continue };
                 let Some(secret) = found.believed(secret.as_ref()) else { continue };
                 let is_so = secret.life() == ward.id && search.is_at(&ward);
+                // The row said whose it is; the record decides.
                 if is_so && search.means(secret, &words) && may(secret.owner(), secret.path()) {
                     found.items.push((secret.clone(), last_read(&ward)));
                 }
@@ -182,6 +202,44 @@ impl Vault {
         }
         Ok(found.until(after.map(written)))
     }
+
+    /// All that may be meant of what stands at a path and below it, in the order of their times, after a place; none where nobody asked for
+    /// a path, or more stands there than is looked at for a page: then they are found by their times.
+    async fn below(
+        &self,
+        search: &Search,
+        by: WardBy,
+        after: Option<&(Timestamp, String)>,
+    ) -> Result<Option<Vec<Ward>>, SecretError> {
+        let Some(within) = &search.within else { return Ok(None) };
+        // `0` follows `/`, and `A` follows `@`, after which the life of the path itself stands.
+        let between = (format!("{within}/"), format!("{within}0"));
+        if self.ledger.count_records(SECRET, between.clone(), BELOW_MAX).await? >= BELOW_MAX {
+            return Ok(None);
+        }
+        let rows = usize::try_from(BELOW_MAX).unwrap_or(usize::MAX);
+        let itself = self.ledger.wards_between((format!("{within}@"), format!("{within}A")), rows).await?;
+        let below = self.ledger.wards_between(between, rows).await?;
+        if itself.len() >= rows || below.len() >= rows {
+            return Ok(None);
+        }
+        let is_after = |ward: &Ward| after.is_none_or(|(at, id)| (place(ward, by), &ward.id) > (*at, id));
+        let is_begun = |ward: &Ward| match by {
+            WardBy::Ends => search.ends_from.is_none_or(|from| ward.ends.is_some_and(|ends| ends >= from)),
+            WardBy::Seen | WardBy::Pending => true,
+        };
+        let wards = itself.into_iter().chain(below);
+        let mut wards: Vec<Ward> =
+            wards.filter(|ward| search.may_mean(ward) && is_begun(ward) && is_after(ward)).collect();
+        wards.sort_by(|a, b| (place(a, by), &a.id).cmp(&(place(b, by), &b.id)));
+        Ok(Some(wards))
+    }
+}
+
+/// Whether the caller may know of what a row says.
+fn is_known(ward: &Ward, may: &impl Fn(&Owner, &SecretPath) -> bool) -> bool {
+    let (owner, path) = (Owner::parse(&ward.owner), ward.path().parse::<SecretPath>());
+    owner.is_ok_and(|owner| path.is_ok_and(|path| may(&owner, &path)))
 }
 
 /// By what the register is asked; none: by path.
@@ -195,6 +253,17 @@ fn index(search: &Search) -> Option<(WardBy, Timestamp)> {
 }
 
 impl Search {
+    /// Whether what a row says may be sought: its owner, its place, its times.
+    fn may_mean(&self, ward: &Ward) -> bool {
+        let is_within = |within: &SecretPath| {
+            let rest = ward.path().strip_prefix(within.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.owner.as_ref().is_none_or(|owner| owner.as_str() == ward.owner)
+            && self.within.as_ref().is_none_or(is_within)
+            && self.is_at(ward)
+    }
+
     /// Whether a secret's times are those that are sought.
     fn is_at(&self, ward: &Ward) -> bool {
         let is_before = |at: Option<Timestamp>, before: Option<Timestamp>| {
@@ -234,10 +303,11 @@ const DAY_SECS: i64 = 86_400;
 const ENDING_DAYS: [i64; 4] = [1, 7, 30, 90];
 /// Ends that are told at once, for a drawing.
 pub const ENDS_MAX: usize = 10_000;
-const ENDS_PAGE: usize = 1_000;
 const PAGE_MAX: usize = 200;
 /// So many are looked at for one page: a search that finds few of many says where it goes on.
 const LOOKED_MAX: usize = 1_000;
+/// Where fewer than this stand below a path they are found by it, and by their times else.
+const BELOW_MAX: u64 = 1_000;
 
 #[cfg(test)]
 mod tests {

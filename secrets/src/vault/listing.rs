@@ -17,7 +17,7 @@ use super::sought::keywords;
 use super::wishes::Search;
 use crate::error::SecretError;
 use crate::nouns::SecretPath;
-use crate::page::{Page, of_one, taken};
+use crate::page::{Page, Turns, of_one, taken};
 
 impl Vault {
     /// A page of secrets, and where the next begins: by path, or where words or a tag are sought by a word of theirs that is. `may` says of
@@ -78,7 +78,7 @@ impl Vault {
             found.items.extend(there.flatten().filter(is_meant));
         }
         after = after.max(below.clone());
-        let mut looked = found.items.len();
+        let (mut looked, mut turns) = (found.items.len(), Turns::default());
         while looked < LOOKED_MAX {
             let rows = wanted(limit, looked, found.items.len());
             let owner = search.owner.as_ref().map(ToString::to_string);
@@ -87,6 +87,7 @@ impl Vault {
             let is_last = page.len() < rows;
             looked += page.len();
             for ListedRecord { id, record, .. } in page {
+                turns.next().await;
                 if below.as_ref().is_some_and(|below| !id.starts_with(below)) {
                     return Ok(found);
                 }
@@ -166,8 +167,9 @@ impl Vault {
         page: &[Keyword],
         may: &impl Fn(&Owner, &SecretPath) -> bool,
     ) -> Result<(HashMap<String, Option<Secret>>, usize), SecretError> {
-        let (mut paths, mut asked) = (Vec::with_capacity(page.len()), 0);
+        let (mut paths, mut asked, mut turns) = (Vec::with_capacity(page.len()), 0, Turns::default());
         for keyword in page {
+            turns.next().await;
             let (Ok(owner), Ok(path)) = (Owner::parse(&keyword.owner), keyword.path.parse::<SecretPath>()) else {
                 continue;
             };
@@ -239,7 +241,7 @@ const PAGE_MAX: usize = 1_000;
 /// So many are looked at for one page: a search that finds few of many says where it goes on.
 const LOOKED_MAX: usize = 4_000;
 /// So many rows of words that lie elsewhere are passed over while one record is read and judged.
-const ROWS_FOR_A_RECORD: usize = 8;
+pub(super) const ROWS_FOR_A_RECORD: usize = 8;
 /// What it counts to ask once more, whatever comes of it.
 const STEP_COST: usize = 100;
 /// So many candidates are counted of each way: more of them are many.

@@ -112,8 +112,8 @@ impl Vault {
             let why = format!("at most {} secrets are read at once", store::ACCESSED_MAX);
             return Err(SecretError::invalid("secrets", why));
         }
-        // Never later than what can be believed: no clock holds a reading back, as none holds back what tells of revocations.
-        let now = self.ledger.cautious_time();
+        // No clock holds a reading back, and none that is not believed opens what has ended or refuses what has not.
+        let now = self.ledger.believed_time();
         let mut answers: Vec<Option<Result<Opened, SecretError>>> = Vec::with_capacity(wanted.len());
         let mut grounds: Vec<Ground> = Vec::with_capacity(1);
         for (at, Wanted { grant, path, known, which, keep_secs }) in wanted.into_iter().enumerate() {

@@ -77,7 +77,7 @@ impl Vault {
     pub async fn recovery_key_waits(&self) -> Result<Option<KeyWaits>, SecretError> {
         let Some(newest) = self.recovery_key().await? else { return Ok(None) };
         let (there, _) = self.waiting(newest.generation().saturating_add(1)).await?;
-        let now = self.ledger.cautious_time();
+        let now = self.ledger.believed_time();
         Ok(there.filter(|there| there.until > now))
     }
 

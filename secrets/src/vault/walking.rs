@@ -3,6 +3,7 @@
 use store::{SEALED, SealedKey, StoreError};
 
 use super::base::Vault;
+use crate::at_once::at_once;
 use crate::error::SecretError;
 
 /// What a walk did.
@@ -46,7 +47,7 @@ pub(super) trait Walker: Sync {
 impl Vault {
     /// Does something with each key that is sealed, and answers how many the register did not show: the log says how many there are. What
     /// moves meanwhile, or is not shown, is looked for again. One that somebody altered is left and named, and keeps no other back.
-    pub(super) async fn walk(&self, walker: &impl Walker) -> Result<(Walked, u64), SecretError> {
+    pub(super) async fn walk<W: Walker>(&self, walker: &W) -> Result<(Walked, u64), SecretError> {
         let mut done = 0;
         for walk in 1..=WALKS_MAX {
             let standing: u64 = self.ledger.standing().values().sum();
@@ -54,21 +55,20 @@ impl Vault {
             let walking = self.progress.begin(standing);
             loop {
                 let (page, next) = self.ledger.sealed_keys(after).await?;
-                for (id, key) in page {
+                // A row that somebody put there stands for none of those that the log knows.
+                strange +=
+                    page.iter().map(|(id, _)| u64::from(self.ledger.record_version(SEALED, id) == 0)).sum::<u64>();
+                let told = |(id, step): (String, Result<Step, SecretError>)| {
                     walking.another();
-                    // A row that somebody put there stands for none of those that the log knows.
-                    strange += u64::from(self.ledger.record_version(SEALED, &id) == 0);
-                    let step = match key {
-                        Ok(key) => walker.step(&key).await,
-                        Err(why) => Err(why.into()),
-                    };
                     match of_one(step)? {
                         Step::Done => walked.done += 1,
                         Step::Before => walked.before += 1,
                         Step::Moved => moved += 1,
                         Step::Left(why) => walked.leaves(id, why, 1),
                     }
-                }
+                    Ok::<_, SecretError>(())
+                };
+                at_once(page, |(id, key)| stepped(walker, id, key), told).await?;
                 match next {
                     Some(next) => after = Some(next),
                     None => break,
@@ -86,6 +86,19 @@ impl Vault {
         }
         Err(SecretError::Conflict("what is sealed changes all the time: do the same again".to_owned()))
     }
+}
+
+/// What comes of one, and which it is.
+async fn stepped<W: Walker>(
+    walker: &W,
+    id: String,
+    key: Result<SealedKey, StoreError>,
+) -> (String, Result<Step, SecretError>) {
+    let step = match key {
+        Ok(key) => walker.step(&key).await,
+        Err(why) => Err(why.into()),
+    };
+    (id, step)
 }
 
 impl Walked {

@@ -34,7 +34,21 @@ impl Vault {
     /// # Errors
     /// [`SecretError::Conflict`]: the newest version is not the expected one. [`SecretError::Invalid`], [`SecretError::OutOfUse`].
     pub async fn put(&self, grant: Grant, path: &SecretPath, owner: &Owner, put: Put) -> Result<Secret, SecretError> {
-        Vault::is_for(&grant, Action::WriteSecret, path, owner)?;
+        self.put_along(&grant, (path, owner), &put, || std::future::ready(Ok(None))).await
+    }
+
+    /// The same, with another record in the transaction where there is one: it is asked for anew with each try.
+    pub(crate) async fn put_along<F>(
+        &self,
+        grant: &Grant,
+        (path, owner): (&SecretPath, &Owner),
+        put: &Put,
+        along: impl Fn() -> F + Send + Sync,
+    ) -> Result<Secret, SecretError>
+    where
+        F: Future<Output = Result<Option<Record>, SecretError>> + Send,
+    {
+        Vault::is_for(grant, Action::WriteSecret, path, owner)?;
         put.naming.check()?;
         let now = self.now().await?;
         if let (Some(begins), Some(ends)) = (put.not_before, put.expires)
@@ -50,12 +64,13 @@ impl Vault {
             if let Some(secret) = self.look(path).await? {
                 secret.free()?;
             }
-            let draft = self.draft(&grant, (path, owner), &put, now).await?;
+            let draft = self.draft(grant, (path, owner), put, now).await?;
             // A rotation may have come over it meanwhile.
             if draft.body.rotated {
                 continue;
             }
-            match self.keep(&grant, (path, owner), draft, &put, Vec::new()).await {
+            let beside: Vec<Record> = along().await?.into_iter().collect();
+            match self.keep(grant, (path, owner), draft, put, beside).await {
                 Err(SecretError::Conflict(why)) if put.expect.is_none() => moved = Some(why),
                 Err(SecretError::Conflict(why)) => {
                     // It may have been something else of it that moved: the expected version is asked for again.

@@ -90,7 +90,7 @@ async fn answered(
     keep_secs: u64,
     fetched: &mut Fetched,
 ) -> Result<Vec<Absent>, Failure> {
-    let answer = client.post_hidden(VALUES, &asking(batch, keep_secs)).await?;
+    let answer = client.post_hidden(VALUES, &asking(batch, keep_secs)).await.map_err(Failure::of_a_reading)?;
     fetched.take(batch, &answer).map_err(unknown)
 }
 

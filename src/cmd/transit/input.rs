@@ -110,7 +110,7 @@ pub(super) async fn batches(
         if let Some(version) = under {
             body["version"] = version.into();
         }
-        let answer = client.post_hidden(&place, &body).await?;
+        let answer = client.post_hidden(&place, &body).await.map_err(Failure::of_a_reading)?;
         let mut answer: Value = serde_json::from_slice(&answer).or_fail("the server's answer is no JSON")?;
         match answer.get_mut("items").map(Value::take) {
             Some(Value::Array(items)) => answers.extend(items),

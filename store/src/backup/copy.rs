@@ -188,7 +188,7 @@ impl Stream<'_> {
 
     fn write(&mut self, line: &[u8]) -> Result<(), StoreError> {
         self.bytes += line.len() as u64;
-        self.out.write_all(line).map_err(|e| StoreError::Unavailable(format!("the backup cannot be written: {e}")))
+        self.out.write_all(line).map_err(|e| StoreError::Target(e.to_string()))
     }
 
     fn end(mut self, manifest: Manifest, rows: BTreeMap<String, u64>, files: u64) -> Result<BackedUp, StoreError> {

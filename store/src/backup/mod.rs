@@ -8,6 +8,7 @@
 //! restored register is held against.
 
 mod copy;
+mod held;
 mod history;
 mod manifest;
 mod parts;
@@ -16,5 +17,6 @@ mod settings;
 mod walk;
 
 pub use copy::back_up;
+pub use held::HeldLog;
 pub use manifest::{About, BackedUp, COMPANION_BYTES_MAX, COMPANIONS_MAX, Companion, LINE_BYTES_MAX, Manifest};
 pub use restore::{Contents, Place, look_through, restore};

@@ -112,6 +112,17 @@ impl Knowledge {
         Ok(())
     }
 
+    /// The time by which things end although the clock is not believed: the lesser of what it shows and what contradicts it, but never less
+    /// than the time in force, nor than the time gone by since it was believed, which a witness may contradict too.
+    pub fn in_spite_of(&self, held: &Held, gone_by: Duration) -> Timestamp {
+        let ran = self.anchor.expects(gone_by);
+        let ran = match held.by {
+            Witness::Other(_) => ran.min(held.expected),
+            Witness::Log | Witness::Run => ran,
+        };
+        held.cautious().max(ran).max(self.in_force)
+    }
+
     /// A clock that was believed is what the next look is held against.
     pub fn believed(&mut self, look: Look) {
         let (age, expected) = (self.anchor.age(look.gone_by), self.anchor.expects(look.gone_by));
@@ -215,6 +226,33 @@ mod tests {
             let given = node(*in_force, &[]).time_for(look(*wall, *gone_by), *standing, asked.map(time));
             assert_eq!(given.ok(), expected.map(time), "{what}");
         }
+    }
+
+    #[test]
+    fn things_end_by_the_time_that_went_by_whatever_the_clock_shows() {
+        type Row = (&'static str, i64, &'static [(&'static str, i64)], (i64, u64), i64);
+        let rows: &[Row] = &[
+            ("an hour back", 0, &[], (-HOURS, 5), 5),
+            ("an hour back, and most of it went by since", 0, &[], (-600, 3_000), 3_000),
+            ("an hour back, and the log came further", 60, &[], (-HOURS, 5), 60),
+            ("an hour back, and a witness says so", 0, &[(DB, 0)], (-HOURS, 5), 5),
+            ("two hours ahead", 0, &[], (2 * HOURS, 9), 9),
+            ("two hours ahead, and the log came further", 100, &[], (2 * HOURS, 9), 100),
+            ("two hours ahead, and a witness says so", 0, &[(DB, 0)], (2 * HOURS, 9), 9),
+            ("a witness is ahead", 0, &[(DB, 2 * HOURS)], (60, 60), 60),
+            ("a witness is behind", 30, &[(DB, -2 * HOURS)], (60, 60), 30),
+            ("the log is ahead", 2 * HOURS, &[], (60, 60), 2 * HOURS),
+        ];
+        for (what, in_force, heard, (wall, gone_by), expected) in rows {
+            let (node, look) = (node(*in_force, heard), look(*wall, *gone_by));
+            let held = node.judge(look).unwrap_err();
+            assert_eq!(node.in_spite_of(&held, look.gone_by), time(*expected), "{what}");
+        }
+        // Wrong from its start: what went by since then is no better than it.
+        let mut node = Knowledge::new(look(2 * HOURS, 0), time(0));
+        node.hear(Duration::ZERO, DB, time(0));
+        let held = node.judge(look(2 * HOURS + 9, 9)).unwrap_err();
+        assert_eq!(node.in_spite_of(&held, Duration::from_secs(9)), time(9));
     }
 
     #[test]

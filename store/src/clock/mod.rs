@@ -154,6 +154,19 @@ impl Clock {
         self.now().unwrap_or_else(|held| held.cautious())
     }
 
+    /// The time by which things end: what the clock shows where it is believed, and where it is not, what can be. Never less than the time
+    /// in force then: a clock that was set back opens nothing again, and one that was set ahead ends nothing early.
+    pub fn believed_now(&self) -> Timestamp {
+        let (look, mut knowledge) = (look(&self.world), self.knowledge());
+        match knowledge.judge(look) {
+            Ok(()) => {
+                knowledge.believed(look);
+                look.wall
+            }
+            Err(held) => knowledge.in_spite_of(&held, look.gone_by),
+        }
+    }
+
     /// Whether another than the log and the time gone by contradicts the clock: then an operator is mistaken too.
     pub fn contradicted(&self) -> Option<Held> {
         self.now().err().filter(|held| matches!(held.by, Witness::Other(_)))

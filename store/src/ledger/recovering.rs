@@ -133,7 +133,7 @@ impl Ledger {
                 seal_name(newest.max(generation).saturating_add(1))
             )));
         }
-        let away = |error| StoreError::Unavailable(format!("the token: {error}"));
+        let away = |error: hsm::HsmError| StoreError::Token(error.to_string());
         let label = seal_label(generation);
         let touchstone = self.inner.pool.touchstone(None, &label).await.map_err(away)?;
         let keys = [(generation, SealingKey::known(label, &[], touchstone))].into();

@@ -12,9 +12,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hsm::{Farewell, Health, SealingKey};
+use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use super::base::Ledger;
+use crate::attest::Attested;
 use crate::nouns::beside::{Beside, Digest};
 use crate::nouns::entry::ActorStamp;
 use crate::nouns::error::StoreError;
@@ -111,21 +113,46 @@ impl Ledger {
             let says = format!("the register does not show what stands under {}", seal_name(number));
             return Err(StoreError::Altered(says));
         }
-        let mut done = 0;
-        for there in page {
-            let plain = self.opened(&there).await?;
-            let sealed = self.sealed(&there.id, &plain).await?;
-            let mut record = sealed_record(&there.id, there.owner.clone(), &sealed, actor.clone(), Some(there.version));
-            let beside = keeps(&there, &mut record)?;
-            match self.register().record_beside(vec![(record, beside)], false).await {
-                Ok(_) => done += 1,
-                // Its owner wrote it meanwhile, or another node was faster: under the generation in force, then.
-                Err(StoreError::Conflict(_)) => {}
-                Err(other) => return Err(other),
-            }
-        }
+        let done = self.sealed_anew_all(page, actor).await?;
         let left = self.standing().into_iter().filter(old).map(|(_, count)| count).sum();
         Ok(Rewrapped { done, left })
+    }
+
+    /// Seals all of these anew, some at once: the writer has their commits in one flush, and the token its sessions busy. What is under way
+    /// when one fails is done to its end.
+    async fn sealed_anew_all(&self, page: Vec<Attested<StoredRecord>>, actor: &ActorStamp) -> Result<u64, StoreError> {
+        let (mut rest, mut under_way) = (page.into_iter(), JoinSet::new());
+        let (mut done, mut failed) = (0, None);
+        loop {
+            while failed.is_none()
+                && under_way.len() < ANEW_AT_ONCE
+                && let Some(there) = rest.next()
+            {
+                let (ledger, actor) = (self.clone(), actor.clone());
+                under_way.spawn(async move { ledger.one_anew(&there, actor).await });
+            }
+            match under_way.join_next().await {
+                None => break,
+                Some(Ok(Ok(is_done))) => done += u64::from(is_done),
+                Some(Ok(Err(error))) => failed = failed.or(Some(error)),
+                Some(Err(broken)) => failed = failed.or(Some(StoreError::Unavailable(broken.to_string()))),
+            }
+        }
+        failed.map_or(Ok(done), Err)
+    }
+
+    /// Seals one anew; answers whether it was this node that did.
+    async fn one_anew(&self, there: &StoredRecord, actor: ActorStamp) -> Result<bool, StoreError> {
+        let plain = self.opened(there).await?;
+        let sealed = self.sealed(&there.id, &plain).await?;
+        let mut record = sealed_record(&there.id, there.owner.clone(), &sealed, actor, Some(there.version));
+        let beside = keeps(there, &mut record)?;
+        match self.register().record_beside(vec![(record, beside)], false).await {
+            Ok(_) => Ok(true),
+            // Its owner wrote it meanwhile, or another node was faster: under the generation in force, then.
+            Err(StoreError::Conflict(_)) => Ok(false),
+            Err(other) => Err(other),
+        }
     }
 
     /// Ends a generation, by a leaf; answers the right to destroy its key. `Conflict`: something stands under it, or it is the one in
@@ -164,8 +191,8 @@ impl Ledger {
         }
         let seals = self.inner.seals.load_full();
         let found = seals.active.and_then(|number| Some((number, seals.keys.get(&number)?)));
-        let (generation, key) = found
-            .ok_or_else(|| StoreError::Unavailable("no generation of the sealing key is there to seal with".into()))?;
+        let (generation, key) =
+            found.ok_or_else(|| StoreError::Token("no generation of the sealing key is there to seal with".into()))?;
         let context = Sealed::context(self.origin(), id, generation);
         let bytes = self.inner.pool.seal(key, plain, &context).await.map_err(away)?;
         Ok(Sealed { generation, bytes })
@@ -186,14 +213,14 @@ impl Ledger {
         match self.inner.pool.health_of_sealing(key) {
             Health::Ready => Ok(()),
             Health::Healing { why } | Health::Locked { why } => {
-                Err(StoreError::Unavailable(format!("the token does not answer: {why}")))
+                Err(StoreError::Token(format!("it does not answer: {why}")))
             }
         }
     }
 }
 
 fn key_of<'a>(seals: &'a Seals, generation: u32, id: &str) -> Result<&'a SealingKey, StoreError> {
-    let none = || StoreError::Unavailable(format!("the key of {} is not there to open `{id}`", seal_name(generation)));
+    let none = || StoreError::Token(format!("the key of {} is not there to open `{id}`", seal_name(generation)));
     seals.keys.get(&generation).ok_or_else(none)
 }
 
@@ -201,7 +228,7 @@ fn away(error: hsm::HsmError) -> StoreError {
     match error {
         // The row is the log's, and its bytes belong elsewhere: somebody who may write leaves wrote them.
         hsm::HsmError::Sealed(_) => StoreError::Corrupt(error.to_string()),
-        other => StoreError::Unavailable(format!("the token: {other}")),
+        other => StoreError::Token(other.to_string()),
     }
 }
 
@@ -236,3 +263,5 @@ pub(super) fn keeps(there: &StoredRecord, record: &mut Record) -> Result<Beside,
 
 /// Sealed anew before the next look.
 const PAGE: usize = 64;
+/// ... and so many of them at once.
+const ANEW_AT_ONCE: usize = 16;

@@ -18,7 +18,14 @@ impl Ledger {
         self.register().clock().now().err()
     }
 
-    /// The time, never later than what can be believed: for what tells of revocations.
+    /// The time by which things end, and nothing waits for it: what the clock shows where it is believed; where it is not, the lesser of that
+    /// and what contradicts it, but never less than the time in force, nor than the time gone by. For whoever asks whether something has
+    /// ended; what is published asks for [`Ledger::cautious_time`].
+    pub fn believed_time(&self) -> Timestamp {
+        self.register().clock().believed_now()
+    }
+
+    /// The time, never later than what can be believed: for what tells of revocations, and is published.
     pub fn cautious_time(&self) -> Timestamp {
         self.register().clock().cautious_now()
     }

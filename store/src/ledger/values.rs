@@ -56,10 +56,13 @@ impl Ledger {
     }
 
     /// Writes down what is about to be shown. Durable on return. `Conflict`: one of them, or of what it was judged by, has another version
-    /// now; read it again.
+    /// now; read it again. `Unshown`: it may be in the log, and nothing is opened for it.
     pub async fn access(&self, entry: AccessEntry) -> Result<Recorded, StoreError> {
-        let leaf = self.register().access(&entry).await?;
-        Ok(Recorded::new(leaf, entry.opened))
+        match self.register().access(&entry).await {
+            Ok(leaf) => Ok(Recorded::new(leaf, entry.opened)),
+            Err(StoreError::Unknown(why)) => Err(StoreError::Unshown(why)),
+            Err(other) => Err(other),
+        }
     }
 
     /// The key of a value, from the token. `Invalid`: the access that was recorded is of another.
@@ -71,7 +74,7 @@ impl Ledger {
     }
 
     /// Whether the key of a value would be given back now. Ask before an access is recorded: an outage must not fill the log with what
-    /// nobody was shown. `Unavailable`: the key of its generation is not there, or no token that has it answers.
+    /// nobody was shown. `Token`: the key of its generation is not there, or no token that has it answers.
     pub fn may_unseal(&self, value: &SealedValue) -> Result<(), StoreError> {
         self.may_open(&value.record)
     }

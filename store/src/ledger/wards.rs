@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
+use policy::Timestamp;
+
 use super::base::Ledger;
 use crate::nouns::error::StoreError;
 use crate::nouns::ward::{Reading, Ward, WardFilter};
 use crate::queries;
 use crate::reader::Lane;
+use crate::sql::Sql;
 
 impl Ledger {
     /// A page of secrets, by what the filter says.
@@ -17,6 +20,23 @@ impl Ledger {
     /// How many a filter means, up to [`WARDS_COUNTED_MAX`](crate::WARDS_COUNTED_MAX); cursor and limit play no part.
     pub async fn count_wards(&self, filter: WardFilter) -> Result<u64, StoreError> {
         self.register().ask(Lane::Report, move |sql| queries::count_wards(sql, &filter)).await
+    }
+
+    /// Those whose ids, `path@life`, lie between two, by id: at most a thousand.
+    pub async fn wards_between(&self, between: (String, String), limit: usize) -> Result<Vec<Ward>, StoreError> {
+        let ask = move |sql: &mut dyn Sql| queries::wards_between(sql, (&between.0, &between.1), limit);
+        self.register().ask(Lane::Report, ask).await
+    }
+
+    /// When current versions end, from one moment on and before another, the first first: so many at most, of an owner or of all.
+    pub async fn ward_ends(
+        &self,
+        owner: Option<String>,
+        between: (Timestamp, Timestamp),
+        most: usize,
+    ) -> Result<Vec<Timestamp>, StoreError> {
+        let ask = move |sql: &mut dyn Sql| queries::ward_ends(sql, owner.as_deref(), between, most);
+        self.register().ask(Lane::Report, ask).await
     }
 
     /// Those of these ids, `path@life`, that are there.

@@ -19,6 +19,15 @@ pub enum StoreError {
     /// The disk is full or the database is away; nothing was written. It resumes by itself.
     #[error("the register is unavailable: {0}")]
     Unavailable(String),
+    /// The token does not answer, or has not the key: nothing was sealed, opened or written. It resumes by itself, unless the key is gone.
+    #[error("the token is unavailable: {0}")]
+    Token(String),
+    /// What was to be written beside the register finds no place: a backup's target.
+    #[error("the backup cannot be written: {0}")]
+    Target(String),
+    /// Nobody knows whether an access is in the log, and nothing was opened for it. Ask again: that is another access.
+    #[error("nothing was opened, since nobody knows whether the log says so: {0}")]
+    Unshown(String),
     /// A question took longer than it may, and was ended in the database: ask for less, or later.
     #[error("the register took longer than {} s for a question, and the question was ended", limit.as_secs())]
     Late {

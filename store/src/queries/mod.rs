@@ -41,7 +41,7 @@ pub(crate) use records::{
 };
 pub(crate) use renewals::due;
 pub(crate) use search::list;
-pub(crate) use wards::{count_wards, readers, readings, wards, wards_of};
+pub(crate) use wards::{count_wards, readers, readings, ward_ends, wards, wards_between, wards_of};
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;

@@ -72,6 +72,38 @@ pub(crate) fn count_wards(sql: &mut dyn Sql, filter: &WardFilter) -> Result<u64,
     sql.query(&text, &params)?.into_iter().next().map_or(Ok(0), |mut row| row.index())
 }
 
+/// Those whose ids lie between two, by id.
+pub(crate) fn wards_between(
+    sql: &mut dyn Sql,
+    (above, below): (&str, &str),
+    limit: usize,
+) -> Result<Vec<Ward>, StoreError> {
+    let text = format!("{COLUMNS} WHERE w.id > $1 AND w.id < $2 ORDER BY w.id LIMIT $3");
+    let params = [Value::Text(above), Value::Text(below), Value::index(page_size(limit) as u64)];
+    sql.query(&text, &params)?.into_iter().map(ward).collect()
+}
+
+/// When they end, from one moment on and before another, the first first: so many at most, of an owner or of all.
+pub(crate) fn ward_ends(
+    sql: &mut dyn Sql,
+    owner: Option<&str>,
+    (from, before): (Timestamp, Timestamp),
+    most: usize,
+) -> Result<Vec<Timestamp>, StoreError> {
+    let of = if owner.is_some() { "w.owner = $1 AND " } else { "" };
+    let mut params: Vec<Value<'_>> = owner.map(Value::Text).into_iter().collect();
+    let n = params.len();
+    params.extend([Value::Int(from.unix()), Value::Int(before.unix()), Value::index(most as u64)]);
+    let text = format!(
+        "SELECT w.ends FROM ward w WHERE {of}w.ends >= ${} AND w.ends < ${} ORDER BY w.ends, w.id LIMIT ${}",
+        n + 1,
+        n + 2,
+        n + 3
+    );
+    let rows = sql.query(&text, &params)?;
+    rows.into_iter().map(|mut row| Ok(Timestamp::from_unix(row.int()?))).collect()
+}
+
 /// Those of these ids that are there.
 pub(crate) fn wards_of(sql: &mut dyn Sql, ids: &[String]) -> Result<HashMap<String, Ward>, StoreError> {
     let mut found = HashMap::with_capacity(ids.len());

@@ -91,9 +91,8 @@ pub(crate) async fn open_key(pool: &Pool, origin: &str, sealed: Vec<Sealed>) -> 
         match pool.unseal(&key, &sealed.bytes, &context).await.map(Zeroizing::new) {
             Ok(bytes) => return Ok((HeadKey::new(&bytes), sealed)),
             Err(error) => {
-                let why =
-                    format!("the token does not open the head key under {}: {error}", seal_name(sealed.generation));
-                trouble = trouble.or(Some(StoreError::Unavailable(why)));
+                let why = format!("it does not open the head key under {}: {error}", seal_name(sealed.generation));
+                trouble = trouble.or(Some(StoreError::Token(why)));
             }
         }
     }
@@ -160,7 +159,7 @@ pub(crate) async fn adopt_key(
 }
 
 fn unavailable(error: &hsm::HsmError) -> StoreError {
-    StoreError::Unavailable(format!("the token does not seal the head key: {error}"))
+    StoreError::Token(format!("it does not seal the head key: {error}"))
 }
 
 /// What the register has of it. The record is not attested yet: it proves itself by opening.

@@ -137,7 +137,7 @@ impl TokenNote {
                 self.mention(&error);
                 Ok(Vec::new())
             }
-            Err(error) => Err(StoreError::Unavailable(format!("the token does not show its note: {error}"))),
+            Err(error) => Err(StoreError::Token(format!("it does not show its note: {error}"))),
         }
     }
 
@@ -175,7 +175,7 @@ impl TokenNote {
 
     /// Takes it away, and what nodes stopped at: an operator gave up the history they speak of.
     pub async fn forget(&self) -> Result<(), StoreError> {
-        let unavailable = |e: HsmError| StoreError::Unavailable(format!("the token does not let go of its note: {e}"));
+        let unavailable = |e: HsmError| StoreError::Token(format!("it does not let go of its note: {e}"));
         self.pool.forget_notes(&self.origin).await.map_err(unavailable)?;
         self.pool.forget_notes(&self.label_apart()).await.map_err(unavailable)
     }

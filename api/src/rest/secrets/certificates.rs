@@ -59,7 +59,7 @@ async fn named(app: &App, opened: &Opened, name: &str) -> Result<Option<Attested
 
 /// What somebody who uses it should know.
 fn said(app: &App, found: &Attested<Credential>) -> Vec<String> {
-    let (now, serial) = (app.world().now(), hex::encode(&found.serial));
+    let (now, serial) = (app.ledger().believed_time(), hex::encode(&found.serial));
     let revoked = app.ledger().revocation(found.operation).map(|(since, code)| {
         let reason = RevocationReason::from_code(code).map_or("unspecified", RevocationReason::as_str);
         format!("certificate {serial} is revoked since {since}: {reason}")

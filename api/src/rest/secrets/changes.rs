@@ -128,7 +128,7 @@ pub(crate) async fn changes(
 fn may_know(app: &App, actor: &Actor, within: Option<&SecretPath>, change: &Changed) -> bool {
     let on = || Resource::secret(Some(change.owner.clone()), change.path.as_str());
     within.is_none_or(|within| change.path.is_within(within))
-        && app.authority().policies().decide(actor, Action::ListSecrets, &on()).is_ok()
+        && app.authority().policies().permits(actor, Action::ListSecrets, &on())
 }
 
 async fn answer(app: &App, heard: &Heard, reset: Option<&'static str>) -> Result<Response, Problem> {

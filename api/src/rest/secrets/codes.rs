@@ -70,7 +70,7 @@ pub(crate) async fn show(
 pub(crate) async fn jwks(Shared(app): Shared<App>, Segment(path): Segment) -> Result<Response, Problem> {
     let none = || Problem::new(Kind::NotFound, "No signing key is published there.");
     let path = path_of(&path).map_err(|_| none())?;
-    let keys = app.vault().jwks(&path, app.world().now()).await?.ok_or_else(none)?;
+    let keys = app.vault().jwks(&path, app.ledger().believed_time()).await?.ok_or_else(none)?;
     let mut response = typed(StatusCode::OK, "application/jwk-set+json", keys);
     response.headers_mut().insert(header::CACHE_CONTROL, KEEP);
     Ok(response)

@@ -67,7 +67,7 @@ async fn looked(app: &App, actor: &Actor, sought: SecretsSought) -> Result<Secre
     let may = |of: &Owner, path: &SecretPath| {
         let on = Resource::secret(Some(of.clone()), path.as_str());
         let is_known = || policies.owners().iter().any(|rules| rules.name == *of);
-        (!sought.unowned || !is_known()) && policies.decide(actor, Action::ListSecrets, &on).is_ok()
+        (!sought.unowned || !is_known()) && policies.permits(actor, Action::ListSecrets, &on)
     };
     let shown = |found: Page<Listed>, owner: Option<Owner>| SecretsFound {
         altered: altered(app, actor, found.altered),

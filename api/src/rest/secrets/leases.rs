@@ -168,7 +168,7 @@ pub(crate) async fn list(
     let may = |lease: &Lease| {
         let on = Resource::secret(Some(lease.owner().clone()), lease.role().as_str());
         let is_of = role.as_ref().is_none_or(|role| role == lease.role());
-        is_of && app.authority().policies().decide(&actor, Action::ListSecrets, &on).is_ok()
+        is_of && app.authority().policies().permits(&actor, Action::ListSecrets, &on)
     };
     let items = page.items.iter().filter(|lease| may(lease)).map(info).collect();
     let altered = altered(&app, &actor, page.altered);

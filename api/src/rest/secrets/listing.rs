@@ -112,7 +112,7 @@ pub(crate) async fn show(
     let read = app.vault().last_read(&secret).await?;
     // Asked, and not done: a refusal here is nobody's attempt.
     let on = Resource::secret(Some(secret.owner().clone()), secret.path().as_str());
-    let may_read = app.authority().policies().decide(&actor, Action::ReadSecret, &on).is_ok();
+    let may_read = app.authority().policies().permits(&actor, Action::ReadSecret, &on);
     let info = SecretInfo::whole(&secret, app.world().now()).rotated(next).refreshed(refresh.as_ref());
     Ok(json(StatusCode::OK, &info.read(read.as_ref()).for_reader(may_read)))
 }

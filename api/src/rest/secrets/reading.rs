@@ -49,7 +49,7 @@ pub(crate) async fn one(
     let field = asked.field.as_deref().map(str::parse::<FieldName>).transpose();
     let field = field.map_err(|error| Problem::field("field", error.to_string()))?;
     let (secret, grant) = granted(&app, &actor, Action::ReadSecret, &path).await?;
-    let sha256 = secret.sha256_of(&which, app.world().now())?;
+    let sha256 = secret.sha256_of(&which, app.ledger().believed_time())?;
     // What a reference stands for changes without it, and so does a certificate: of such a one nobody has the present value by its own
     // digest.
     let is_alone = secret.is_alone(&which)? && secret.kind() != SecretKind::CertificateBundle;

@@ -188,7 +188,7 @@ async fn follow(
         return Ok(*height);
     }
     // What may not be read now has no references: it says itself why.
-    let references = match secret.sha256_of(which, app.world().now()) {
+    let references = match secret.sha256_of(which, app.ledger().believed_time()) {
         Ok(_) => secret.references(which)?,
         Err(_) => return Ok(0),
     };

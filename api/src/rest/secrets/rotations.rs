@@ -165,7 +165,7 @@ pub(crate) async fn list(
     let may = |turning: &Turning| {
         let on = Resource::secret(Some(turning.owner().clone()), turning.path().as_str());
         let is_of = filter.owner.as_ref().is_none_or(|owner| owner == turning.owner());
-        is_of && app.authority().policies().decide(&actor, Action::ListSecrets, &on).is_ok()
+        is_of && app.authority().policies().permits(&actor, Action::ListSecrets, &on)
     };
     let items = page.items.iter().filter(|turning| may(turning)).map(|turning| info(&app, turning)).collect();
     let altered = altered(&app, &actor, page.altered);

@@ -135,8 +135,8 @@ pub(crate) async fn put(
     }
     let put = wish(new)?;
     may_refer(&app, &actor, &path, put.references.values()).await?;
-    let vault = app.vault().clone();
-    let secret = app.secret_to_its_end(async move { vault.put(grant, &path, &owner, put).await }).await?;
+    let refreshes = app.refreshes().clone();
+    let secret = app.secret_to_its_end(async move { refreshes.put(grant, &path, &owner, put).await }).await?;
     Ok(json(StatusCode::CREATED, &SecretInfo::whole(&secret, app.world().now())))
 }
 

@@ -61,7 +61,7 @@ pub(crate) async fn list(
     let policies = app.authority().policies();
     let may = |owner: &Owner, name: &KeyName| {
         let on = Resource::transit_key(Some(owner.clone()), name.as_str());
-        policies.decide(&actor, Action::ListTransitKeys, &on).is_ok()
+        policies.permits(&actor, Action::ListTransitKeys, &on)
     };
     let limit = page_rows(filter.limit)?;
     let cursor = cursors::opened(&app, &actor, LIST, filter.cursor.as_deref())?;
@@ -70,7 +70,7 @@ pub(crate) async fn list(
     let items = found.items.iter().map(TransitKeyInfo::brief).collect();
     // Whose what was altered is nobody can say: it is told to whoever may list everything.
     let all = Resource::transit_key(None, "");
-    let may_list_all = || policies.decide(&actor, Action::ListTransitKeys, &all).is_ok();
+    let may_list_all = || policies.permits(&actor, Action::ListTransitKeys, &all);
     let altered = (found.altered > 0 && may_list_all()).then_some(found.altered);
     Ok(json(StatusCode::OK, &TransitKeyList { items, next, altered }))
 }
