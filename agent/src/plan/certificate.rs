@@ -7,6 +7,7 @@ use policy::Name;
 use rustls::pki_types::ServerName;
 
 use super::command::Reload;
+use super::keys::AuthorizedKeys;
 use super::origin::Source;
 use super::schedule::Cadence;
 use super::secret::SecretFile;
@@ -21,6 +22,8 @@ pub struct Plan {
     pub(crate) certificates: Vec<Certificate>,
     /// The files that are made of secrets.
     pub(crate) secrets: Vec<SecretFile>,
+    /// The files of public keys.
+    pub(crate) keys: Vec<AuthorizedKeys>,
 }
 
 /// One certificate to keep.

@@ -26,6 +26,8 @@ mod sources;
 
 mod secrets;
 
+mod keys;
+
 mod check;
 
 mod load;
@@ -34,8 +36,10 @@ pub use certificate::Plan;
 
 pub(crate) use certificate::{Certificate, Check, Files, IDENTITY};
 pub(crate) use command::Reload;
+pub(crate) use keys::AuthorizedKeys;
 pub(crate) use origin::{Acme, Chancery, ClientFiles, ExternalAccount, Http01, Server, Source};
 pub(crate) use schedule::retry_at;
+pub(crate) use secret::Place as FilePlace;
 pub(crate) use secret::{AtEnd, NEW_FILE, OnChange, SecretFile, Signal};
 pub(crate) use wish::Wish;
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::keys::RawAuthorizedKeys;
+
 /// The whole file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,6 +17,8 @@ pub(super) struct RawPlan {
     pub secrets: Option<RawSecrets>,
     #[serde(default)]
     pub secret: Vec<RawSecret>,
+    #[serde(default)]
+    pub authorized_keys: Vec<RawAuthorizedKeys>,
 }
 
 /// `[secrets]`: what all files of secrets have in common. Whom to ask, where that is not the identity's server.

@@ -7,15 +7,15 @@ use policy::{Action, Grant, Owner, Secret};
 use ring::rand::SecureRandom;
 use store::{AccessEntry, Accessed, ActorStamp, NewValue, RecordFilter, Showing};
 
-use super::place::{Hirer, Tenancy};
+use super::place::{Document, Hired, Hirer, Tenancy, Terms};
 use super::records::{LEASE, LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseBody, LeaseRole, ROLE, RoleBody, Stage};
 use crate::due;
 use crate::envelope::{Context, seal};
 use crate::error::SecretError;
-use crate::kinds::{Fields, PasswordWish};
+use crate::kinds::{Fields, PasswordWish, SshAlgorithm, SshKeyPair, ssh_public};
 use crate::nouns::{FieldName, SecretPath, Which};
 use crate::rotation::{Outcome, USER_BYTES_MAX};
-use crate::turning::{At, Line, Login, Pinned, Place, Warrants, is_reason, login_of};
+use crate::turning::{At, Line, Login, Pinned, Place, Product, Warrants, is_reason, login_of};
 use crate::vault::{Vault, value_id};
 
 /// Leases of the register. Cheap to clone.
@@ -43,8 +43,8 @@ impl Drop for Underway<'_> {
 pub struct RoleWish {
     /// Where its users are made.
     pub place: Place,
-    /// The secret of who makes them.
-    pub admin: SecretPath,
+    /// The secret of who makes them; none of SSH, where the service itself makes out certificates.
+    pub admin: Option<SecretPath>,
     /// How it is spoken to.
     pub line: Line,
     /// Whose rights they get: a role of the target's, or (Redis) a user.
@@ -55,13 +55,33 @@ pub struct RoleWish {
     pub secs_max: u64,
 }
 
+/// Which user is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct LeaseWish {
+    /// For how long, in seconds; none: as the role says.
+    pub secs: Option<u64>,
+    /// Of SSH: his own key, as a line of OpenSSH; none: one is drawn.
+    pub public_key: Option<String>,
+}
+
+/// A user who lives longer.
+#[derive(Debug)]
+pub struct Renewed {
+    /// The lease.
+    pub lease: Lease,
+    /// What he shows from now on.
+    pub document: Option<Document>,
+}
+
 /// A user, shown once.
 #[derive(Debug)]
 pub struct Leased {
     /// The lease.
     pub lease: Lease,
-    /// With what he logs in.
+    /// With what he logs in: his password, or the private key that was drawn; empty where the key is his own.
     pub password: Secret<String>,
+    /// What he shows beside it.
+    pub document: Option<Document>,
     /// The entry of the log that says to whom it was shown.
     pub leaf: u64,
 }
@@ -98,9 +118,18 @@ impl Leases {
             return Err(SecretError::Conflict(format!("{path} is a role of another owner")));
         }
         let RoleWish { place, admin, line, like, secs, secs_max } = wish;
-        let mut at = place.at(Some(&admin), line)?;
-        at.pinned = Some(Pinned::of(&self.vault.there(&admin).await?));
-        targets.has(&at).map_err(|why| SecretError::invalid("target", why))?;
+        let place = match place.product {
+            Some(Product::Ssh) if place.host.is_some() || place.port.is_some() => {
+                let why = "a certificate counts at every host that trusts the SSH user CA: say none";
+                return Err(SecretError::invalid("host", why));
+            }
+            Some(Product::Ssh) => Place { host: Some(EVERY_HOST.to_owned()), port: Some(0), ..place },
+            Some(_) | None => place,
+        };
+        let mut at = place.at(admin.as_ref(), line)?;
+        if let Some(admin) = &admin {
+            at.pinned = Some(Pinned::of(&self.vault.there(admin).await?));
+        }
         if !(1..=USER_BYTES_MAX).contains(&like.len()) || like.contains(char::is_control) {
             return Err(SecretError::invalid("like", format!("a name of 1 to {USER_BYTES_MAX} bytes")));
         }
@@ -110,6 +139,8 @@ impl Leases {
             );
             return Err(SecretError::invalid("lease", why));
         }
+        let terms = Terms { at: &at, like: &like, secs: (secs, secs_max) };
+        targets.has(terms).map_err(|why| SecretError::invalid("target", why))?;
         let version = there.map_or(0, |role| role.version);
         let body = RoleBody { at, like, secs, secs_max, ended: false };
         let role = LeaseRole { path: path.clone(), owner: owner.clone(), version, body };
@@ -165,13 +196,13 @@ impl Leases {
         &self,
         grant: Grant,
         path: &SecretPath,
-        secs: Option<u64>,
+        wish: LeaseWish,
         warrants: &impl Warrants,
         targets: &impl Tenancy,
     ) -> Result<Leased, SecretError> {
         let role = self.role_there(path).await?;
         Vault::is_for(&grant, Action::LeaseSecret, path, &role.owner)?;
-        let secs = secs.unwrap_or(role.body.secs);
+        let secs = wish.secs.unwrap_or(role.body.secs);
         if !(LEASE_SECS_MIN..=role.body.secs_max).contains(&secs) {
             let why = format!("{LEASE_SECS_MIN} s at least, and {} s at most of this role", role.body.secs_max);
             return Err(SecretError::invalid("lease", why));
@@ -184,6 +215,7 @@ impl Leases {
         let _underway = Underway(self, id.clone());
         self.has_room(&role).await?;
         let admin = self.admin(&role.body.at, warrants).await?;
+        let Credential { login, public_key } = credential(role.body.at.product, user.clone(), wish.public_key)?;
         let body = LeaseBody {
             role: path.as_str().to_owned(),
             at: role.body.at,
@@ -195,20 +227,20 @@ impl Leases {
             since: now,
             until: now.saturating_add(secs),
             until_max: now.saturating_add(role.body.secs_max),
+            is_doubtful: public_key.is_some(),
+            public_key,
+            documents: Vec::new(),
             tries: 0,
             not_before: 0,
             said: String::new(),
             forgotten: None,
         };
         let lease = Lease { id, role: path.clone(), owner: role.owner, version: 0, body };
-        let drawn = PasswordWish::default().draw(&mut ring::rand::SystemRandom::new());
-        let drawn = drawn.map_err(|_| SecretError::NoRandom)?;
-        let login = Login { user, secret: Secret::new(String::from_utf8_lossy(&drawn).into_owned()) };
         let value = self.keep(&lease, &login, ActorStamp::from(grant.actor())).await?;
 
         let mut lease = self.look(&lease.id).await?;
-        let hirer = Hirer { login: &login, like: &lease.body.like, until: lease.body.until };
-        let outcome = targets.create(&lease.body.at, &admin, hirer).await;
+        let hirer = Hirer { login: &login, like: &lease.body.like, until: lease.body.until, lease: &lease };
+        let Hired { outcome, document } = targets.create(&lease.body.at, &admin, hirer).await;
         let actor = ActorStamp::from(grant.actor());
         let why = |said: &str| format!("no user was made for {path}: {said}");
         match outcome {
@@ -232,6 +264,7 @@ impl Leases {
             }
         }
         lease.body.stage = Stage::Live;
+        lease.takes_down(document.as_ref().map(|document| document.id.clone()));
         self.vault.ledger().record(vec![lease.record(actor)?]).await?;
         let entry = AccessEntry {
             actor: grant.actor().into(),
@@ -246,7 +279,7 @@ impl Leases {
         let recorded = self.vault.ledger().access(entry).await;
         let mut lease = self.look(&lease.id).await?;
         match recorded {
-            Ok(recorded) => Ok(Leased { lease, password: login.secret, leaf: recorded.leaf() }),
+            Ok(recorded) => Ok(Leased { lease, password: login.secret, document, leaf: recorded.leaf() }),
             // Nobody was shown him: nobody needs him.
             Err(error) => {
                 lease.ends_from(now);
@@ -267,7 +300,7 @@ impl Leases {
         secs: Option<u64>,
         warrants: &impl Warrants,
         targets: &impl Tenancy,
-    ) -> Result<Lease, SecretError> {
+    ) -> Result<Renewed, SecretError> {
         let mut lease = self.look(id).await?;
         Vault::is_for(&grant, Action::LeaseSecret, &lease.role, &lease.owner)?;
         let now = self.seconds().await?;
@@ -281,15 +314,36 @@ impl Leases {
             let why = format!("the lease {id} lives as long already, or has reached its longest: ask for another");
             return Err(SecretError::Conflict(why));
         }
+        if lease.body.documents.len() >= RENEWALS_MAX {
+            let why = format!("the lease {id} was renewed {RENEWALS_MAX} times: give it back, and ask for another");
+            return Err(SecretError::Conflict(why));
+        }
         let admin = self.admin(&lease.body.at, warrants).await?;
         // The longer time is written down first: the target may have it already when the answer is lost.
         lease.body.until = until;
+        lease.body.is_doubtful = lease.body.public_key.is_some();
+        self.underway().insert(id.to_owned(), lease.role.clone());
+        let _underway = Underway(self, id.to_owned());
         self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
+        let mut lease = self.look(id).await?;
         let login = nobody(&lease.body.user);
-        let hirer = Hirer { login: &login, like: &lease.body.like, until };
-        let outcome = targets.renew(&lease.body.at, &admin, hirer).await;
+        let hirer = Hirer { login: &login, like: &lease.body.like, until, lease: &lease };
+        let Hired { outcome, document } = targets.renew(&lease.body.at, &admin, hirer).await;
         let is_away = matches!(outcome, Outcome::Away(_));
-        let Some(said) = said(outcome) else { return self.look(id).await };
+        let Some(said) = said(outcome) else {
+            if let Some(id) = document.as_ref().map(|document| document.id.clone()) {
+                lease.takes_down(Some(id.clone()));
+                let taken = self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await;
+                if let Err(error) = taken {
+                    // Somebody ended him meanwhile, or renewed him too: this one is nobody's.
+                    lease.body.documents = vec![id];
+                    let hirer = Hirer { login: &login, like: &lease.body.like, until, lease: &lease };
+                    let _ = targets.revoke(&lease.body.at, &admin, hirer).await;
+                    return Err(error.into());
+                }
+            }
+            return Ok(Renewed { lease: self.look(id).await?, document });
+        };
         let why = format!("{id} was not renewed at the target: {said}");
         Err(if is_away { SecretError::Away(why) } else { SecretError::Conflict(why) })
     }
@@ -400,7 +454,11 @@ impl Leases {
         let mut fields = Fields::new();
         let too_much = |error: crate::kinds::FieldsError| SecretError::invalid("lease", error.to_string());
         fields.set("username".parse::<FieldName>()?, login.user.as_bytes().to_vec()).map_err(too_much)?;
-        fields.set("password".parse::<FieldName>()?, login.secret.expose().as_bytes().to_vec()).map_err(too_much)?;
+        let name = if lease.body.public_key.is_some() { "private_key" } else { "password" };
+        // Whose key is his own has nothing that is kept here.
+        if !login.secret.expose().is_empty() {
+            fields.set(name.parse::<FieldName>()?, login.secret.expose().as_bytes().to_vec()).map_err(too_much)?;
+        }
         let (dek, envelope) = seal(&fields.encode(), &context, self.vault.random())?;
         let value = NewValue {
             id: value_id(&path, 1, 1),
@@ -427,6 +485,9 @@ impl Leases {
 
     /// Who makes and ends users there.
     pub(super) async fn admin(&self, at: &At, warrants: &impl Warrants) -> Result<Login, SecretError> {
+        if !at.product.has_administrator() {
+            return Ok(nobody(""));
+        }
         let none = || SecretError::invalid("admin", "the role has no administrator: set it up again");
         let path: SecretPath = at.admin.as_ref().ok_or_else(none)?.parse()?;
         let there = self.vault.there(&path).await?;
@@ -457,6 +518,36 @@ impl Leases {
     }
 }
 
+/// With what somebody logs in, as it was drawn or is his own.
+struct Credential {
+    login: Login,
+    /// Of SSH.
+    public_key: Option<String>,
+}
+
+fn credential(product: Product, user: String, own: Option<String>) -> Result<Credential, SecretError> {
+    let random = &mut ring::rand::SystemRandom::new();
+    let unfit = |error: crate::kinds::SshError| SecretError::invalid("public_key", error.to_string());
+    let login = |user, secret| Login { user, secret: Secret::new(secret) };
+    match (product, own) {
+        (Product::Ssh, Some(own)) => {
+            ssh_public(&own).map_err(unfit)?;
+            Ok(Credential { login: login(user, String::new()), public_key: Some(own.trim_end().to_owned()) })
+        }
+        (Product::Ssh, None) => {
+            let SshKeyPair { mut private, public } =
+                crate::kinds::draw_ssh(SshAlgorithm::default(), &user, random).map_err(unfit)?;
+            Ok(Credential { login: login(user, std::mem::take(&mut *private)), public_key: Some(public) })
+        }
+        (_, Some(_)) => Err(SecretError::invalid("public_key", format!("{product} has passwords: one is drawn"))),
+        (_, None) => {
+            let drawn = PasswordWish::default().draw(random).map_err(|_| SecretError::NoRandom)?;
+            let password = String::from_utf8_lossy(&drawn).into_owned();
+            Ok(Credential { login: login(user, password), public_key: None })
+        }
+    }
+}
+
 /// Who is renewed or revoked needs no password.
 pub(super) fn nobody(user: &str) -> Login {
     Login { user: user.to_owned(), secret: Secret::new(String::new()) }
@@ -472,11 +563,15 @@ pub(super) fn said(outcome: Outcome) -> Option<String> {
     }
 }
 
+/// Where a certificate counts.
+const EVERY_HOST: &str = "*";
 const PAGE_MAX: usize = 1_000;
 /// After a target did not answer, nobody is made by that role for so long.
 const AWAY_PAUSE_SECS: u64 = 5;
 /// So many users of one role stand at once: each has to be ended, and is looked at until then.
 pub const LEASES_OF_ROLE_MAX: usize = 200;
+/// So often a lease is renewed whose renewal makes out a certificate: each stands in its record, and is taken back at its end.
+pub const RENEWALS_MAX: usize = 100;
 /// So many of all roles of one owner: fewer than are looked at at once.
 pub const LEASES_OF_OWNER_MAX: usize = 1_000;
 const REASON: &str = "say in a line why: who looked at the target, and what was there";
