@@ -2,6 +2,7 @@
 //! brings that about.
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -144,4 +145,34 @@ fn whoever_leases_needs_no_right_to_sign_and_whoever_sets_a_role_up_does() {
     assert!(!house.output(&["secret", "lease", "get", ROLE, "--out", "/nowhere/key"]).status.success());
     let list = house.json(&["secret", "lease", "list", "--role", ROLE]);
     assert_eq!(list.as_array().map(Vec::len), Some(1), "nobody was asked for who could not be kept: {list}");
+}
+
+/// A process may end between the signature and the name that takes it back: no certificate outlives its lease by that.
+#[test]
+fn a_server_killed_while_it_leases_leaves_no_certificate_of_a_lease_that_is_over() {
+    let mut house = House::started();
+    let sshd = Sshd::start(&house);
+    set_up(&house, &sshd, "10m");
+    for millis in [0, 10, 20, 30, 40, 60, 80, 120] {
+        let mut asks = house.command(&["secret", "lease", "get", ROLE, "--json"]);
+        let mut asking = asks.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+        // The moments differ; what holds after each is the same.
+        std::thread::sleep(Duration::from_millis(millis));
+        house.kill();
+        let _ = asking.wait();
+        house.start();
+        // Who was being made is ended; who is there has been written down as being there.
+        let standing = || house.json(&["secret", "lease", "list"]);
+        let is_settled = || standing().as_array().is_some_and(|all| all.iter().all(|lease| lease["state"] == "live"));
+        assert!(until(PATIENCE, is_settled), "{millis}: {}", standing());
+        let live = standing();
+        let live: Vec<&str> = live.as_array().expect("leases").iter().map(id).collect();
+        let all = house.json(&["certs", "list", "--kind", "ssh-user"]);
+        let counts = |one: &&Value| one["state"] == "issued" || one["state"] == "intended";
+        for certificate in all.as_array().expect("certificates").iter().filter(counts) {
+            let subject = certificate["subject"].as_str().expect("a key id");
+            assert!(live.iter().any(|lease| subject.contains(lease)), "{millis}: {subject} is of none of {live:?}");
+        }
+    }
+    is_clean(&mut house);
 }

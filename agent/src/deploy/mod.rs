@@ -10,8 +10,6 @@ mod files;
 
 mod journal;
 
-mod keys;
-
 mod note;
 mod placing;
 
@@ -22,6 +20,5 @@ pub(crate) mod swap;
 
 pub(crate) use files::FileSet;
 pub(crate) use journal::{Candidate, Desk, Direction, Journal, Kept, status_path};
-pub(crate) use keys::{KeyLine, is_key, keys_in, with_keys};
 pub(crate) use note::Note;
 pub(crate) use placing::{Placing, Seen};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use policy::Name;
 use rustls::pki_types::ServerName;
 
+use super::authorized::AuthorizedKeys;
 use super::command::Reload;
-use super::keys::AuthorizedKeys;
 use super::origin::Source;
 use super::schedule::Cadence;
 use super::secret::SecretFile;

@@ -6,8 +6,9 @@ use std::path::Path;
 use policy::Name;
 use rustls::pki_types::ServerName;
 
+use super::authorized::AuthorizedKeys;
 use super::certificate::{Certificate, Check, Files, IDENTITY, Plan};
-use super::keys::{AuthorizedKeys, authorized_keys};
+use super::keys::authorized_keys;
 use super::origin::{Chancery, ClientFiles, Server, Source};
 use super::parts::{command, id, is_name, timeout};
 use super::place::Place;

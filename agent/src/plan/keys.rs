@@ -1,54 +1,13 @@
-//! `[[authorized_keys]]`: a file of public keys that sshd reads, of which some lines are a secret's.
+//! From the raw `[[authorized_keys]]` to checked ones.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use secrets::SecretPath;
-use serde::Deserialize;
-
-use super::origin::Server;
+use super::authorized::AuthorizedKeys;
 use super::parts::{id, is_name};
 use super::place::Place;
+use super::raw::{RawAuthorizedKeys, RawKeyFile};
 use super::secret::Place as FilePlace;
 use super::secrets::Common;
 use super::users::{group_id, user_id};
 use crate::error::{PlanError, bounded};
-
-/// As it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawAuthorizedKeys {
-    pub name: String,
-    pub secret: String,
-    pub file: RawKeyFile,
-    pub options: Option<String>,
-    pub host: Option<String>,
-}
-
-/// `file = { ... }`
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawKeyFile {
-    pub path: PathBuf,
-    pub mode: Option<String>,
-    pub owner: Option<String>,
-    pub group: Option<String>,
-}
-
-/// One file of public keys to keep.
-#[derive(Debug, Clone)]
-pub(crate) struct AuthorizedKeys {
-    pub name: String,
-    pub server: Server,
-    /// Whose lines are kept in it; all others stay as they are.
-    pub secret: SecretPath,
-    pub file: FilePlace,
-    /// What stands before each of its keys.
-    pub options: Option<String>,
-    /// By which name this host reports; none: the only one in the agent's certificate.
-    pub host: Option<String>,
-    pub poll: Duration,
-}
 
 /// All of a plan.
 pub(super) fn authorized_keys(

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::keys::RawAuthorizedKeys;
-
 /// The whole file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +61,27 @@ pub(super) struct RawSecretFile {
     pub owner: Option<String>,
     pub group: Option<String>,
     pub on_disk: Option<bool>,
+}
+
+/// One `[[authorized_keys]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAuthorizedKeys {
+    pub name: String,
+    pub secret: String,
+    pub file: RawKeyFile,
+    pub options: Option<String>,
+    pub host: Option<String>,
+}
+
+/// `file = { ... }`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawKeyFile {
+    pub path: PathBuf,
+    pub mode: Option<String>,
+    pub owner: Option<String>,
+    pub group: Option<String>,
 }
 
 /// `signal = { ... }`

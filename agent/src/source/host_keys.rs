@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::secrets::{none, success};
 use super::server::ask;
-use crate::deploy::{KeyLine, is_key};
+use crate::credential::{KeyLine, is_key};
 use crate::error::AgentError;
 use crate::plan::AuthorizedKeys;
 

@@ -5,15 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use policy::{Action, Grant, Owner, Secret};
 use ring::rand::SecureRandom;
-use store::{AccessEntry, Accessed, ActorStamp, NewValue, RecordFilter, Showing};
+use store::{AccessEntry, ActorStamp, RecordFilter, Showing};
 
+use super::drawn::{Credential, credential, keep};
 use super::place::{Document, Hired, Hirer, Tenancy, Terms};
 use super::records::{LEASE, LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseBody, LeaseRole, ROLE, RoleBody, Stage};
 use crate::due;
-use crate::envelope::{Context, seal};
 use crate::error::SecretError;
-use crate::kinds::{Fields, PasswordWish, SshAlgorithm, SshKeyPair, ssh_public};
-use crate::nouns::{FieldName, SecretPath, Which};
+use crate::nouns::{SecretPath, Which};
 use crate::rotation::{Outcome, USER_BYTES_MAX};
 use crate::turning::{At, Line, Login, Pinned, Place, Product, Warrants, is_reason, login_of};
 use crate::vault::{Vault, value_id};
@@ -30,7 +29,7 @@ pub struct Leases {
 }
 
 /// That one is being made; it is known as long as this stands.
-struct Underway<'a>(&'a Leases, String);
+pub(super) struct Underway<'a>(pub &'a Leases, pub String);
 
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
@@ -62,15 +61,6 @@ pub struct LeaseWish {
     pub secs: Option<u64>,
     /// Of SSH: his own key, as a line of OpenSSH; none: one is drawn.
     pub public_key: Option<String>,
-}
-
-/// A user who lives longer.
-#[derive(Debug)]
-pub struct Renewed {
-    /// The lease.
-    pub lease: Lease,
-    /// What he shows from now on.
-    pub document: Option<Document>,
 }
 
 /// A user, shown once.
@@ -236,7 +226,7 @@ impl Leases {
             forgotten: None,
         };
         let lease = Lease { id, role: path.clone(), owner: role.owner, version: 0, body };
-        let value = self.keep(&lease, &login, ActorStamp::from(grant.actor())).await?;
+        let value = keep(&self.vault, &lease, &login, ActorStamp::from(grant.actor())).await?;
 
         let mut lease = self.look(&lease.id).await?;
         let hirer = Hirer { login: &login, like: &lease.body.like, until: lease.body.until, lease: &lease };
@@ -287,65 +277,6 @@ impl Leases {
                 Err(error.into())
             }
         }
-    }
-
-    /// Lets a user live longer, from now on, and never longer than the longest of his lease.
-    ///
-    /// # Errors
-    /// [`SecretError::OutOfUse`]: he is ended; [`SecretError::Conflict`]: the target refused, or does not answer.
-    pub async fn renew(
-        &self,
-        grant: Grant,
-        id: &str,
-        secs: Option<u64>,
-        warrants: &impl Warrants,
-        targets: &impl Tenancy,
-    ) -> Result<Renewed, SecretError> {
-        let mut lease = self.look(id).await?;
-        Vault::is_for(&grant, Action::LeaseSecret, &lease.role, &lease.owner)?;
-        let now = self.seconds().await?;
-        if lease.body.stage != Stage::Live || lease.body.until <= now {
-            return Err(SecretError::OutOfUse(format!("the lease {id} is over: ask for another")));
-        }
-        let span = lease.body.until.saturating_sub(lease.body.since);
-        let secs = secs.unwrap_or(span).max(LEASE_SECS_MIN);
-        let until = now.saturating_add(secs).min(lease.body.until_max);
-        if until <= lease.body.until {
-            let why = format!("the lease {id} lives as long already, or has reached its longest: ask for another");
-            return Err(SecretError::Conflict(why));
-        }
-        if lease.body.documents.len() >= RENEWALS_MAX {
-            let why = format!("the lease {id} was renewed {RENEWALS_MAX} times: give it back, and ask for another");
-            return Err(SecretError::Conflict(why));
-        }
-        let admin = self.admin(&lease.body.at, warrants).await?;
-        // The longer time is written down first: the target may have it already when the answer is lost.
-        lease.body.until = until;
-        lease.body.is_doubtful = lease.body.public_key.is_some();
-        self.underway().insert(id.to_owned(), lease.role.clone());
-        let _underway = Underway(self, id.to_owned());
-        self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
-        let mut lease = self.look(id).await?;
-        let login = nobody(&lease.body.user);
-        let hirer = Hirer { login: &login, like: &lease.body.like, until, lease: &lease };
-        let Hired { outcome, document } = targets.renew(&lease.body.at, &admin, hirer).await;
-        let is_away = matches!(outcome, Outcome::Away(_));
-        let Some(said) = said(outcome) else {
-            if let Some(id) = document.as_ref().map(|document| document.id.clone()) {
-                lease.takes_down(Some(id.clone()));
-                let taken = self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await;
-                if let Err(error) = taken {
-                    // Somebody ended him meanwhile, or renewed him too: this one is nobody's.
-                    lease.body.documents = vec![id];
-                    let hirer = Hirer { login: &login, like: &lease.body.like, until, lease: &lease };
-                    let _ = targets.revoke(&lease.body.at, &admin, hirer).await;
-                    return Err(error.into());
-                }
-            }
-            return Ok(Renewed { lease: self.look(id).await?, document });
-        };
-        let why = format!("{id} was not renewed at the target: {said}");
-        Err(if is_away { SecretError::Away(why) } else { SecretError::Conflict(why) })
     }
 
     /// Gives a user back: he is ended as soon as the target answers. One who is being ended is tried again now.
@@ -446,33 +377,6 @@ impl Leases {
         Ok(())
     }
 
-    /// Seals the password and writes it down with the lease, in one transaction.
-    async fn keep(&self, lease: &Lease, login: &Login, actor: ActorStamp) -> Result<Accessed, SecretError> {
-        let path = Lease::value_path(&lease.id);
-        let origin = self.vault.ledger().origin();
-        let context = Context { origin, path: &path, life: 1, version: 1, owner: lease.owner.as_str() };
-        let mut fields = Fields::new();
-        let too_much = |error: crate::kinds::FieldsError| SecretError::invalid("lease", error.to_string());
-        fields.set("username".parse::<FieldName>()?, login.user.as_bytes().to_vec()).map_err(too_much)?;
-        let name = if lease.body.public_key.is_some() { "private_key" } else { "password" };
-        // Whose key is his own has nothing that is kept here.
-        if !login.secret.expose().is_empty() {
-            fields.set(name.parse::<FieldName>()?, login.secret.expose().as_bytes().to_vec()).map_err(too_much)?;
-        }
-        let (dek, envelope) = seal(&fields.encode(), &context, self.vault.random())?;
-        let value = NewValue {
-            id: value_id(&path, 1, 1),
-            owner: Some(lease.owner.as_str().to_owned()),
-            key: dek.to_seal(),
-            wrapped: self.vault.wrapped(&dek, &context).await?,
-            envelope: envelope.0,
-            instead_of: Vec::new(),
-        };
-        let versions = self.vault.ledger().keep_value(value, vec![lease.record(actor.clone())?], actor).await?;
-        let none = || SecretError::Conflict("the lease was not written: try again".to_owned());
-        Ok(Accessed { id: value_id(&path, 1, 1), version: versions.last().copied().ok_or_else(none)? })
-    }
-
     /// A lease's name, and its user's: his role's last level, so that people recognise him, and what was drawn.
     fn names(&self, path: &SecretPath) -> Result<(String, String), SecretError> {
         let mut bytes = [0; 16];
@@ -518,36 +422,6 @@ impl Leases {
     }
 }
 
-/// With what somebody logs in, as it was drawn or is his own.
-struct Credential {
-    login: Login,
-    /// Of SSH.
-    public_key: Option<String>,
-}
-
-fn credential(product: Product, user: String, own: Option<String>) -> Result<Credential, SecretError> {
-    let random = &mut ring::rand::SystemRandom::new();
-    let unfit = |error: crate::kinds::SshError| SecretError::invalid("public_key", error.to_string());
-    let login = |user, secret| Login { user, secret: Secret::new(secret) };
-    match (product, own) {
-        (Product::Ssh, Some(own)) => {
-            ssh_public(&own).map_err(unfit)?;
-            Ok(Credential { login: login(user, String::new()), public_key: Some(own.trim_end().to_owned()) })
-        }
-        (Product::Ssh, None) => {
-            let SshKeyPair { mut private, public } =
-                crate::kinds::draw_ssh(SshAlgorithm::default(), &user, random).map_err(unfit)?;
-            Ok(Credential { login: login(user, std::mem::take(&mut *private)), public_key: Some(public) })
-        }
-        (_, Some(_)) => Err(SecretError::invalid("public_key", format!("{product} has passwords: one is drawn"))),
-        (_, None) => {
-            let drawn = PasswordWish::default().draw(random).map_err(|_| SecretError::NoRandom)?;
-            let password = String::from_utf8_lossy(&drawn).into_owned();
-            Ok(Credential { login: login(user, password), public_key: None })
-        }
-    }
-}
-
 /// Who is renewed or revoked needs no password.
 pub(super) fn nobody(user: &str) -> Login {
     Login { user: user.to_owned(), secret: Secret::new(String::new()) }
@@ -570,8 +444,6 @@ const PAGE_MAX: usize = 1_000;
 const AWAY_PAUSE_SECS: u64 = 5;
 /// So many users of one role stand at once: each has to be ended, and is looked at until then.
 pub const LEASES_OF_ROLE_MAX: usize = 200;
-/// So often a lease is renewed whose renewal makes out a certificate: each stands in its record, and is taken back at its end.
-pub const RENEWALS_MAX: usize = 100;
 /// So many of all roles of one owner: fewer than are looked at at once.
 pub const LEASES_OF_OWNER_MAX: usize = 1_000;
 const REASON: &str = "say in a line why: who looked at the target, and what was there";

@@ -9,11 +9,15 @@
 //!
 //! Trusted for: that nobody is made at a target whose name the register does not have, and that nobody who is there is forgotten.
 
+mod drawn;
+
 mod base;
 mod ending;
 mod place;
 mod records;
+mod renewing;
 
-pub use base::{LEASES_OF_OWNER_MAX, LEASES_OF_ROLE_MAX, LeaseWish, Leased, Leases, RENEWALS_MAX, Renewed, RoleWish};
+pub use base::{LEASES_OF_OWNER_MAX, LEASES_OF_ROLE_MAX, LeaseWish, Leased, Leases, RoleWish};
 pub use place::{Document, Hired, Hirer, Tenancy, Terms};
 pub use records::{ENDS_TRIED_MAX, LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseRole, Stage};
+pub use renewing::{RENEWALS_MAX, Renewed};
