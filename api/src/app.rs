@@ -12,7 +12,7 @@ use drivers::Places;
 use lifecycle::RenewalWatch;
 use policy::{Action, Actor, Grant, Resource, World};
 use secrets::keyring::TransitKeys;
-use secrets::{Leases, Refreshes, Rotations, SecretError, Vault};
+use secrets::{HostKeys, Leases, Refreshes, Rotations, SecretError, Vault};
 use store::Ledger;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,7 @@ struct Inner {
     vault: Vault,
     transit: TransitKeys,
     rotations: Rotations,
+    host_keys: HostKeys,
     /// Somebody asked for a rotation.
     rotation_asked: Arc<Notify>,
     rotation_alarms: Sentences,
@@ -83,6 +84,7 @@ impl App {
         let vault = Vault::new(ledger.clone(), limits.key_memory);
         let transit = TransitKeys::new(vault.clone(), limits.key_memory);
         let rotations = Rotations::new(vault.clone(), authority.instance().get());
+        let host_keys = HostKeys::new(vault.clone(), rotations.clone());
         let refreshes = Refreshes::new(vault.clone(), authority.instance().get());
         let leases = Leases::new(vault.clone(), authority.instance().get());
         let changes = ChangeFeed::new(vault.clone(), ledger.clone());
@@ -111,6 +113,7 @@ impl App {
             vault,
             transit,
             rotations,
+            host_keys,
             rotation_asked: Arc::default(),
             rotation_alarms,
             wrapping,
@@ -159,6 +162,11 @@ impl App {
     /// How secrets are exchanged where they are used.
     pub(crate) fn rotations(&self) -> &Rotations {
         &self.0.rotations
+    }
+
+    /// SSH keys on hosts.
+    pub(crate) fn host_keys(&self) -> &HostKeys {
+        &self.0.host_keys
     }
 
     /// Wakes who does it.

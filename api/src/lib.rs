@@ -16,6 +16,8 @@ mod pages;
 mod public;
 mod rest;
 
+mod exchanges;
+mod tenants;
 mod warden;
 
 pub mod second;

@@ -23,6 +23,7 @@ mod outside;
 mod places;
 mod postgres;
 mod redis;
+mod ssh;
 mod stream;
 
 pub use allowed::{Allowed, NoTarget};
@@ -36,3 +37,4 @@ pub use outside::{ANSWER_BYTES_MAX, Exec, Hook, HookError, HookWish, Http, Outsi
 pub use places::{Places, SHORTEST_OVERLAP_SECS};
 pub use postgres::Postgres;
 pub use redis::{Redis, Saved};
+pub use ssh::{HOSTS_MAX, NoHosts, SshHost, SshLogin, Trusted, ssh_hosts};

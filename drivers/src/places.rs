@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use policy::{Owner, Secret, Timestamp, World};
 use secrets::rotation::{Credential, Outcome, Plan, Settings, Step};
-use secrets::{Asked, At, ClientLogin, Endpoint, Endpoints, Errand, Hirer, Line, Product, Targets, Tenancy, Tokens};
+use secrets::{
+    Asked, At, ClientLogin, Endpoint, Endpoints, Errand, Hired, Hirer, Line, Product, Targets, Tenancy, Terms, Tokens,
+};
 
 use crate::allowed::Allowed;
 use crate::carry::carry_out;
@@ -15,6 +17,7 @@ use crate::mariadb::MariaDb;
 use crate::outside::{Exec, Hook, Http, Outside, Program, Served, ask_endpoint, check_endpoint};
 use crate::postgres::Postgres;
 use crate::redis::{Redis, Saved};
+use crate::ssh::{SshLogin, Trusted, ssh_hosts};
 
 /// Every place that there is a driver for. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -73,8 +76,25 @@ impl Places {
             Line::Here => Host::here(&at.host, at.port),
             Line::Plain => Ok(Host::plain_by_word(&at.host, at.port)),
             Line::Tls { roots } => Host::tls(&at.host, at.port, roots),
+            // Of SSH, which dials by itself.
+            Line::Known { .. } => Host::here(&at.host, at.port),
         };
         host.map(|host| host.within(self.allowed.clone()))
+    }
+
+    /// Logs in with a key at each host of a rotation of SSH keys. Without lines of known_hosts, hosts are known by certificates of these
+    /// CAs, a line of OpenSSH each.
+    pub async fn log_in(&self, at: &At, login: &secrets::Login, authorities: &str) -> Outcome {
+        let hosts = match ssh_hosts(&at.host, at.port) {
+            Ok(hosts) => hosts,
+            Err(error) => return Fault::away(error).into(),
+        };
+        let trusted = match &at.line {
+            Line::Known { hosts } => Trusted::Known(hosts.clone()),
+            Line::Here | Line::Plain | Line::Tls { .. } => Trusted::Authorities(authorities.to_owned()),
+        };
+        let ssh = SshLogin { hosts: &hosts, trusted: &trusted, allowed: &self.allowed };
+        ssh.at_all(&login.user, &login.secret).await
     }
 
     fn is_there(&self, at: &At) -> Result<(), String> {
@@ -120,9 +140,17 @@ impl Targets for Places {
             Product::PostgreSql | Product::MariaDb | Product::Redis | Product::Ldap | Product::Ldaps => {
                 self.is_there(at)?;
             }
+            Product::Ssh => {
+                for host in ssh_hosts(&at.host, at.port).map_err(|error| error.to_string())? {
+                    self.allowed.check(&host.name, host.port)?;
+                }
+            }
         }
         let (shortest, overlap) = (self.shortest_overlap_secs, settings.overlap_secs);
         match (&settings.plan, at.product) {
+            (Plan::Single { .. } | Plan::Pair { .. }, Product::Ssh) => {
+                Err("an account has several keys at once: take the plan keys".to_owned())
+            }
             (Plan::Keys { .. }, Product::PostgreSql | Product::MariaDb | Product::Ldap | Product::Ldaps) => {
                 Err(format!("a user of {} has one password: take a pair of users", at.product))
             }
@@ -130,7 +158,7 @@ impl Targets for Places {
                 "an overlap of {overlap} s leaves nobody the time to read the new credential: {shortest} s at least, or another \
                  shortest_overlap_secs in [rotation] of the server's configuration"
             )),
-            (Plan::Keys { .. }, Product::Redis | Product::Exec | Product::Http) => Ok(()),
+            (Plan::Keys { .. }, Product::Redis | Product::Ssh | Product::Exec | Product::Http) => Ok(()),
             (Plan::Single { .. } | Plan::Pair { .. }, _) => Ok(()),
         }
     }
@@ -156,6 +184,8 @@ impl Targets for Places {
                 Ok(hook) => carry_out(&Http::new(hook, path, operation, self.world.clone()), step, admin, secret).await,
                 Err(lack) => return not_begun(lack, step),
             },
+            // Keys are put there by the hosts' own agents; a login is asked for by its name.
+            (Product::Ssh, _) => return Fault::away("hosts are told by their agents").into(),
             (_, Err(error)) => return Fault::away(error).into(),
             (Product::PostgreSql, Ok(host)) => carry_out(&postgres(host, at), step, admin, secret).await,
             (Product::MariaDb, Ok(host)) => carry_out(&mariadb(host, at), step, admin, secret).await,
@@ -183,21 +213,16 @@ impl Endpoints for Places {
 }
 
 impl Tenancy for Places {
-    fn has(&self, at: &At) -> Result<(), String> {
-        match at.product {
-            Product::PostgreSql | Product::MariaDb | Product::Redis => self.is_there(at),
-            Product::Ldap | Product::Ldaps | Product::Exec | Product::Http => {
-                Err(format!("{} has no users that live for a while: postgresql, mariadb and redis have", at.product))
-            }
-        }
+    fn has(&self, terms: Terms<'_>) -> Result<(), String> {
+        self.has_users(terms.at)
     }
 
-    async fn create(&self, at: &At, admin: &secrets::Login, hirer: Hirer<'_>) -> Outcome {
-        self.dynamic(at, admin, hirer, Deed::Create).await
+    async fn create(&self, at: &At, admin: &secrets::Login, hirer: Hirer<'_>) -> Hired {
+        self.dynamic(at, admin, hirer, Deed::Create).await.into()
     }
 
-    async fn renew(&self, at: &At, admin: &secrets::Login, hirer: Hirer<'_>) -> Outcome {
-        self.dynamic(at, admin, hirer, Deed::Renew).await
+    async fn renew(&self, at: &At, admin: &secrets::Login, hirer: Hirer<'_>) -> Hired {
+        self.dynamic(at, admin, hirer, Deed::Renew).await.into()
     }
 
     async fn revoke(&self, at: &At, admin: &secrets::Login, hirer: Hirer<'_>) -> Outcome {
@@ -213,8 +238,19 @@ enum Deed {
 }
 
 impl Places {
+    fn has_users(&self, at: &At) -> Result<(), String> {
+        match at.product {
+            Product::PostgreSql | Product::MariaDb | Product::Redis => self.is_there(at),
+            Product::Ssh => Err("certificates are made out by the SSH user CA, not by a driver".to_owned()),
+            Product::Ldap | Product::Ldaps | Product::Exec | Product::Http => Err(format!(
+                "{} has no users that live for a while: postgresql, mariadb, redis and ssh have",
+                at.product
+            )),
+        }
+    }
+
     async fn dynamic(&self, at: &At, admin: &secrets::Login, hirer: Hirer<'_>, deed: Deed) -> Outcome {
-        let host = match (self.has(at), self.host(at)) {
+        let host = match (self.has_users(at), self.host(at)) {
             (Ok(()), Ok(host)) => host,
             (Err(why), _) => return Fault::away(why).into(),
             (_, Err(error)) => return Fault::away(error).into(),
@@ -225,7 +261,9 @@ impl Places {
             Product::PostgreSql => does(&postgres(host, at), deed, lent(admin), lease).await,
             Product::MariaDb => does(&mariadb(host, at), deed, lent(admin), lease).await,
             Product::Redis => does(&Redis::new(host, Saved::AclFile), deed, lent(admin), lease).await,
-            Product::Ldap | Product::Ldaps | Product::Exec | Product::Http => Err(Fault::away("no such users")),
+            Product::Ldap | Product::Ldaps | Product::Ssh | Product::Exec | Product::Http => {
+                Err(Fault::away("no such users"))
+            }
         };
         self.told(at, done.map_or_else(Outcome::from, |()| Outcome::Done))
     }

@@ -24,6 +24,7 @@ mod at_once;
 mod due;
 mod envelope;
 mod error;
+mod hosting;
 pub mod keyring;
 mod kinds;
 mod leasing;
@@ -38,15 +39,16 @@ mod vault;
 
 pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Forged, VALUE_BYTES_MAX};
 pub use error::SecretError;
+pub use hosting::{FINGERPRINTS_MAX, HostKey, HostKeys, HostReport, KeysInForce, REPORTS_MAX};
 pub use kinds::{
     ApiKeyPrefix, CertificateSource, FieldFault, FieldSpec, Fields, FieldsError, Form, GenerateError, Jwk,
     JwtAlgorithm, KeyError, Kind, KindError, NoRandom, Part, PartFault, Parts, PasswordError, PasswordWish, Patch,
     PrefixError, Random, S3Access, Seed, SeedBytes, Sight, SourceError, SshAlgorithm, SshError, Target, Totp,
-    TotpError, TotpHash, TotpWish, Wish, api_key_prefix, jwks, ssh_public_line,
+    TotpError, TotpHash, TotpWish, Wish, api_key_prefix, jwks, ssh_fingerprint, ssh_public_line,
 };
 pub use leasing::{
-    ENDS_TRIED_MAX, Hirer, LEASE_SECS_MAX, LEASE_SECS_MIN, LEASES_OF_OWNER_MAX, LEASES_OF_ROLE_MAX, Lease, LeaseRole,
-    Leased, Leases, RoleWish, Stage as LeaseStage, Tenancy,
+    Document, ENDS_TRIED_MAX, Hired, Hirer, LEASE_SECS_MAX, LEASE_SECS_MIN, LEASES_OF_OWNER_MAX, LEASES_OF_ROLE_MAX,
+    Lease, LeaseRole, LeaseWish, Leased, Leases, RENEWALS_MAX, Renewed, RoleWish, Stage as LeaseStage, Tenancy, Terms,
 };
 pub use nouns::{FieldName, Label, NameError, Reference, SecretPath, Which};
 pub use page::{Page, of_one};

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 
 use chancery_secrets::rotation::Outcome;
 use chancery_secrets::{
-    At, ENDS_TRIED_MAX, Hirer, LEASES_OF_ROLE_MAX, Lease, LeaseStage, Leases, Line, Login, Place, Product, RoleWish,
-    SecretError, SecretPath, Tenancy, Warrants,
+    At, Document, ENDS_TRIED_MAX, Hired, Hirer, LEASES_OF_ROLE_MAX, Lease, LeaseStage, LeaseWish, Leases, Line, Login,
+    Place, Product, RoleWish, SecretError, SecretPath, Tenancy, Terms, Warrants,
 };
 use policy::{Action, Actor, Grant, Owner, Resource};
 use support::*;
@@ -30,11 +30,28 @@ impl Warrants for Warden<'_> {
 struct Target {
     says: Mutex<Outcome>,
     admins: Mutex<Vec<String>>,
+    /// How many documents it made out.
+    made: Mutex<usize>,
+    /// Of those who were ended: their documents, and whether there may be one more.
+    ended: Mutex<Vec<(Vec<String>, bool)>>,
 }
 
 impl Target {
     fn new() -> Target {
-        Target { says: Mutex::new(Outcome::Done), admins: Mutex::default() }
+        Target {
+            says: Mutex::new(Outcome::Done),
+            admins: Mutex::default(),
+            made: Mutex::default(),
+            ended: Mutex::default(),
+        }
+    }
+
+    fn makes_out(&self, hirer: Hirer<'_>) -> Option<Document> {
+        let public_key = hirer.lease.public_key()?;
+        let is_done = *self.says.lock().unwrap() == Outcome::Done;
+        let mut made = self.made.lock().unwrap();
+        *made += 1;
+        is_done.then(|| Document { id: format!("document {made}"), text: format!("of {public_key}") })
     }
 
     fn says(&self, outcome: Outcome) {
@@ -48,19 +65,20 @@ impl Target {
 }
 
 impl Tenancy for Target {
-    fn has(&self, _at: &At) -> Result<(), String> {
+    fn has(&self, _terms: Terms<'_>) -> Result<(), String> {
         Ok(())
     }
 
-    async fn create(&self, _at: &At, admin: &Login, _hirer: Hirer<'_>) -> Outcome {
-        self.hears(admin)
+    async fn create(&self, _at: &At, admin: &Login, hirer: Hirer<'_>) -> Hired {
+        Hired { outcome: self.hears(admin), document: self.makes_out(hirer) }
     }
 
-    async fn renew(&self, _at: &At, admin: &Login, _hirer: Hirer<'_>) -> Outcome {
-        self.hears(admin)
+    async fn renew(&self, _at: &At, admin: &Login, hirer: Hirer<'_>) -> Hired {
+        Hired { outcome: self.hears(admin), document: self.makes_out(hirer) }
     }
 
-    async fn revoke(&self, _at: &At, admin: &Login, _hirer: Hirer<'_>) -> Outcome {
+    async fn revoke(&self, _at: &At, admin: &Login, hirer: Hirer<'_>) -> Outcome {
+        self.ended.lock().unwrap().push((hirer.lease.documents().to_vec(), hirer.lease.is_doubtful()));
         self.hears(admin)
     }
 }
@@ -68,7 +86,7 @@ impl Tenancy for Target {
 async fn set_role(house: &House, leases: &Leases, on: &str, target: &Target) {
     let host = Some("127.0.0.1".to_owned());
     let place = Place { product: Some(Product::PostgreSql), host, ..Place::default() };
-    let (admin, like) = (path(ADMIN), "readers".to_owned());
+    let (admin, like) = (Some(path(ADMIN)), "readers".to_owned());
     let wish = RoleWish { place, admin, line: Line::Here, like, secs: 60, secs_max: 600 };
     leases.set_role(house.grant(Action::WriteSecret, on), &path(on), &owner("web"), wish, target).await.unwrap();
 }
@@ -83,7 +101,7 @@ async fn house(database: &store::Database, target: &Target) -> (House, Leases) {
 
 async fn asked(house: &House, leases: &Leases, on: &str, target: &Target) -> Result<Lease, SecretError> {
     let grant = house.grant(Action::LeaseSecret, on);
-    leases.lease(grant, &path(on), None, &Warden(house), target).await.map(|leased| leased.lease)
+    leases.lease(grant, &path(on), LeaseWish::default(), &Warden(house), target).await.map(|leased| leased.lease)
 }
 
 fn now(house: &House) -> u64 {
@@ -244,5 +262,83 @@ fn another_secret_at_the_administrators_path_is_sent_nowhere() {
         let refused = asked(&house, &leases, ROLE, &target).await;
         assert!(matches!(&refused, Err(SecretError::Conflict(why)) if why.contains("another secret")), "{refused:?}");
         assert_eq!(target.admins.lock().unwrap().len(), 2, "nothing more was sent");
+    });
+}
+
+async fn set_hosts(house: &House, leases: &Leases, target: &Target) {
+    let place = Place { product: Some(Product::Ssh), ..Place::default() };
+    let wish = RoleWish { place, admin: None, line: Line::Here, like: "deploy".to_owned(), secs: 60, secs_max: 600 };
+    leases.set_role(house.grant(Action::WriteSecret, HOSTS), &path(HOSTS), &owner("web"), wish, target).await.unwrap();
+}
+
+const HOSTS: &str = "prod/hosts/deploy";
+
+#[test]
+fn what_is_made_out_to_somebody_is_known_at_his_end_and_so_is_what_may_be() {
+    on_sqlite(|database| async move {
+        let target = Target::new();
+        let (house, leases) = house(&database, &target).await;
+        set_hosts(&house, &leases, &target).await;
+        let leased = |wish: LeaseWish| {
+            let grant = house.grant(Action::LeaseSecret, HOSTS);
+            let (leases, house, target) = (&leases, &house, &target);
+            async move { leases.lease(grant, &path(HOSTS), wish, &Warden(house), target).await }
+        };
+        // A key is drawn, and what is made out is of it.
+        let drawn = leased(LeaseWish::default()).await.unwrap();
+        let public = chancery_secrets::ssh_public_line(drawn.password.expose()).unwrap();
+        assert_eq!(drawn.lease.public_key(), Some(public.as_str()));
+        assert_eq!(drawn.document.unwrap().text, format!("of {public}"));
+        assert!(target.admins.lock().unwrap().iter().all(String::is_empty), "nobody's credential is opened for it");
+        // A renewal makes out another; both are known at the end.
+        house.world.advance(30);
+        let grant = house.grant(Action::LeaseSecret, HOSTS);
+        let renewed = leases.renew(grant, drawn.lease.id(), None, &Warden(&house), &target).await.unwrap();
+        assert_eq!(renewed.document.unwrap().id, "document 2");
+        assert_eq!(renewed.lease.documents(), ["document 1", "document 2"]);
+        leases.give_back(house.grant(Action::LeaseSecret, HOSTS), drawn.lease.id()).await.unwrap();
+        leases.end(drawn.lease.id(), &Warden(&house), &target).await.unwrap();
+        let known = (vec!["document 1".to_owned(), "document 2".to_owned()], false);
+        assert_eq!(*target.ended.lock().unwrap(), [known]);
+        // A key of one's own stays one's own: nothing is shown but the document.
+        let own = LeaseWish { public_key: Some(format!("{public}\n")), secs: None };
+        let own = leased(own).await.unwrap();
+        assert!(own.password.expose().is_empty() && own.lease.public_key() == Some(public.as_str()));
+        let no_key = leased(LeaseWish { public_key: Some("ssh-ed25519 AAAA".to_owned()), secs: None }).await;
+        assert!(matches!(no_key, Err(SecretError::Invalid { what: "public_key", .. })), "{no_key:?}");
+        // Where the answer did not come there may be one of which nobody knows the name: whoever ends him is told.
+        target.says(Outcome::Unknown("no answer".to_owned()));
+        leased(LeaseWish::default()).await.unwrap_err();
+        target.says(Outcome::Done);
+        let doubtful = standing(&leases).await.into_iter().find(|lease| lease.stage() == LeaseStage::Ending).unwrap();
+        leases.end(doubtful.id(), &Warden(&house), &target).await.unwrap();
+        assert_eq!(target.ended.lock().unwrap().last(), Some(&(vec![], true)));
+        let report = house.audited(&database).await;
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+    });
+}
+
+#[test]
+fn a_password_is_drawn_where_no_key_is_asked_for_and_a_host_is_said_where_there_is_one() {
+    on_sqlite(|database| async move {
+        let target = Target::new();
+        let (house, leases) = house(&database, &target).await;
+        let wish = LeaseWish { public_key: Some("ssh-ed25519 AAAA".to_owned()), secs: None };
+        let grant = house.grant(Action::LeaseSecret, ROLE);
+        let refused = leases.lease(grant, &path(ROLE), wish, &Warden(&house), &target).await;
+        assert!(matches!(refused, Err(SecretError::Invalid { what: "public_key", .. })), "{refused:?}");
+        let role = |host: Option<&str>, admin: Option<&str>| RoleWish {
+            place: Place { product: Some(Product::Ssh), host: host.map(str::to_owned), ..Place::default() },
+            admin: admin.map(path),
+            line: Line::Here,
+            like: "deploy".to_owned(),
+            secs: 60,
+            secs_max: 600,
+        };
+        for (wish, what) in [(role(Some("web1"), None), "host"), (role(None, Some(ADMIN)), "admin")] {
+            let grant = house.grant(Action::WriteSecret, HOSTS);
+            let refused = leases.set_role(grant, &path(HOSTS), &owner("web"), wish, &target).await;
+            assert!(matches!(&refused, Err(SecretError::Invalid { what: told, .. }) if *told == what), "{refused:?}");
+        }
     });
 }

@@ -179,6 +179,11 @@ Examples:
   chancery secret rotate prod/db --back
   chancery secret rotate prod/db --leaked --reason 'it stood in a commit'
 
+  chancery secret put prod/hosts/deploy --kind ssh-key --draw \\
+    --plain username=deploy
+  chancery secret rotation prod/hosts/deploy --driver ssh --plan keys \\
+    --user deploy --host 'web1.example.internal web2.example.internal:2222'
+
 The secret's `username` is one of the users: the one whose password it has. A new password is set, tried with a real login, and only then current; the one before goes on for the overlap, and then ends.";
 
 #[derive(clap::Args)]

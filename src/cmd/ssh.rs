@@ -16,6 +16,8 @@ use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
 use crate::parts::span::{Span, span};
 
+/// OpenSSH PROTOCOL.krl.
+const KRL_MAGIC: &[u8] = b"SSHKRL\n\0";
 const PUBLIC_KEY_BYTES_MAX: u64 = 16 << 10;
 
 #[derive(Parser)]
@@ -38,6 +40,21 @@ enum What {
     Login(login::Login),
     /// Print what to trust: user CA for sshd (TrustedUserCAKeys), host CA for known_hosts
     Ca(Ca),
+    /// Write the list of revoked SSH certificates, for RevokedKeys of sshd
+    #[command(
+        after_help = "Example, each minute on each host:\n  chancery ssh krl --out /etc/ssh/revoked_keys\n\nand once in sshd_config:\n  RevokedKeys /etc/ssh/revoked_keys\n\nsshd refuses every key while that file is missing: write it first. The list\nis fetched over TLS, and replaced by one rename, so sshd sees the old or the\nnew one. `ssh-keygen -Q -l -f revoked_keys` shows it.\nIt takes no token: --url and --cacert are enough."
+    )]
+    Krl(Krl),
+}
+
+#[derive(clap::Args)]
+struct Krl {
+    /// Where to write it; - is standard output. An earlier list makes room
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Replace a file that is no such list
+    #[arg(long)]
+    force: bool,
 }
 
 /// What is asked for.
@@ -88,6 +105,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         What::SignHost(sign) => sign_key(sign, "/api/v1/ssh/host", global).await,
         What::Login(args) => login::run(args, global).await,
         What::Ca(ca) => print_ca(ca, global).await,
+        What::Krl(krl) => write_krl(krl, global).await,
     }
 }
 
@@ -113,7 +131,7 @@ async fn sign_key(args: Sign, path: &str, global: &Global) -> Result<(), Failure
 }
 
 /// The text of a public key file; a private key stays where it is.
-fn public_key(input: Input) -> Result<String, Failure> {
+pub(super) fn public_key(input: Input) -> Result<String, Failure> {
     let path = input.path().to_owned();
     let said = format!("{} is not an OpenSSH public key", files::shown(&path));
     let text = String::from_utf8(input.bytes(PUBLIC_KEY_BYTES_MAX)?).or_fail(said.clone())?;
@@ -137,7 +155,7 @@ fn public_key(input: Input) -> Result<String, Failure> {
 
 /// Whether a file holds a certificate of this public key, by what OpenSSH's PROTOCOL.certkeys has of it: a type, a nonce, and
 /// then the fields of the key.
-fn certifies(there: &[u8], key: &str) -> bool {
+pub(super) fn certifies(there: &[u8], key: &str) -> bool {
     let fields = |text: &str, passed: usize| {
         let blob = text.split_whitespace().nth(1)?;
         let mut rest = base64::engine::general_purpose::STANDARD.decode(blob).ok()?;
@@ -179,8 +197,23 @@ async fn print_ca(args: Ca, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn write_krl(args: Krl, global: &Global) -> Result<(), Failure> {
+    let mut outputs = Outputs::new(args.force);
+    let is_list = |there: &[u8]| there.starts_with(KRL_MAGIC);
+    let place = outputs.place(&args.out, PUBLIC, Standing::Predecessor(&is_list))?;
+    let list = global.client()?.get_bytes("/ssh/krl").await?;
+    // sshd refuses everybody where it cannot read the list: what is none takes no list's place.
+    if !is_list(&list) {
+        return Err(Failure::new(Exit::Failed, "the server's answer is no key revocation list: nothing was written"));
+    }
+    let facts = [output::written_to(&place)];
+    place.fill(&list)?;
+    output::report(&outputs, &facts, &json!({"written_to": args.out, "bytes": list.len()}), global.json);
+    Ok(())
+}
+
 /// `id_ed25519.pub` -> `id_ed25519-cert.pub`, where ssh looks for it; what was no file has no name to stand beside.
-fn certificate_path(key: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn certificate_path(key: &Path) -> Result<PathBuf, Failure> {
     let (Some(name), false) = (key.file_name(), key == Path::new("-")) else {
         return Err(Failure::new(Exit::Usage, "standard input has no name").help("say where it goes with --out"));
     };

@@ -1,12 +1,13 @@
 //! The promises of docs/PROMISES.md, shown by the built binary with real clients: certbot, lego, sshd, openssl ...
 //!
-//! Each module is one promise; `house`, `dns`, `postgres` and `judges` are what they share.
+//! Each module is one promise; `house`, `dns`, `postgres`, `sshd` and `judges` are what they share.
 
 mod dns;
 mod held;
 mod house;
 mod judges;
 mod postgres;
+mod sshd;
 
 mod acme_clients;
 mod agent;
@@ -47,6 +48,8 @@ mod rotation;
 mod seals;
 mod secrets;
 mod ssh;
+mod ssh_leases;
+mod ssh_rotation;
 mod stopping;
 mod time;
 mod token_loss;

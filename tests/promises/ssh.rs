@@ -5,86 +5,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use load::free_port;
-
 use crate::house::{House, PATIENCE, command, status, succeed, text, until};
-
-/// An sshd of its own folder, ended by process id.
-struct Sshd {
-    child: Child,
-    port: u16,
-    folder: PathBuf,
-    user: String,
-}
-
-impl Sshd {
-    /// Host key signed by the host CA, users trusted through the user CA.
-    fn start(house: &House) -> Self {
-        let folder = house.path("sshd");
-        std::fs::create_dir(&folder).expect("a folder");
-        // sshd's privilege separation folder; Debian's unit file makes it, and nobody started that unit here.
-        std::fs::create_dir_all("/run/sshd").expect("/run/sshd");
-        let host_key = folder.join("host_ed25519");
-        keygen(&host_key);
-        let public = folder.join("host_ed25519.pub");
-        house.run(&["ssh", "sign-host", text(&public), "--principal", "localhost"]);
-        let user_ca = house.run(&["ssh", "ca"]);
-        std::fs::write(folder.join("user_ca.pub"), user_ca).expect("user_ca.pub");
-        let known_hosts = house.run(&["ssh", "ca", "--known-hosts", "localhost"]);
-        // ssh looks a non-standard port up as [host]:port.
-        let port = free_port();
-        let known_hosts = known_hosts.replace(" localhost ", &format!(" [localhost]:{port} "));
-        std::fs::write(folder.join("known_hosts"), known_hosts).expect("known_hosts");
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {key}\nHostCertificate {key}-cert.pub\nTrustedUserCAKeys {ca}\n\
-             AuthorizedKeysFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\n\
-             PermitRootLogin prohibit-password\nStrictModes no\nPidFile none\nLogLevel VERBOSE\n",
-            key = host_key.display(),
-            ca = folder.join("user_ca.pub").display(),
-        );
-        std::fs::write(folder.join("sshd_config"), config).expect("sshd_config");
-        let log = std::fs::File::create(folder.join("sshd.log")).expect("a log");
-        let child = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f", text(&folder.join("sshd_config"))])
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("sshd starts");
-        let listens = until(PATIENCE, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-        assert!(listens, "sshd listens: {}", std::fs::read_to_string(folder.join("sshd.log")).unwrap_or_default());
-        let user = succeed(command("id", &["-un"])).trim().to_owned();
-        Self { child, port, folder, user }
-    }
-
-    /// Logs in with a key (and the certificate beside it) and runs a command there.
-    fn login(&self, key: &str) -> Command {
-        let mut ssh = Command::new("ssh");
-        let known = format!("UserKnownHostsFile={}", self.folder.join("known_hosts").display());
-        ssh.args(["-F", "none", "-p", &self.port.to_string(), "-i", key, "-o", &known]);
-        for option in
-            ["GlobalKnownHostsFile=/dev/null", "StrictHostKeyChecking=yes", "BatchMode=yes", "IdentitiesOnly=yes"]
-        {
-            ssh.args(["-o", option]);
-        }
-        ssh.env_remove("SSH_AUTH_SOCK").arg(format!("{}@localhost", self.user)).arg("echo inside");
-        ssh
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("sshd.log")).unwrap_or_default()
-    }
-}
-
-impl Drop for Sshd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn keygen(path: &std::path::Path) {
-    succeed(command("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", text(path)]));
-}
+use crate::sshd::{Sshd, keygen};
 
 #[test]
 fn people_log_in_by_certificate_and_others_do_not() {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use crate::disk::{Disk, Folder, Image, Op, Owner, parent};
 use crate::error::AgentError;
-use crate::plan::SecretFile;
+use crate::plan::FilePlace;
 
 /// The open folder of one file.
 pub(crate) struct Placing<'a> {
@@ -26,9 +26,9 @@ impl<'a> Placing<'a> {
     ///
     /// # Errors
     /// It is somebody else's, leads over a link, or lies on a disk and the plan does not say that it may.
-    pub fn open(disk: &'a dyn Disk, plan: &'a SecretFile) -> Result<Self, AgentError> {
-        let path = parent(&plan.file.path);
-        let owner = Owner::Named(plan.file.uid);
+    pub fn open(disk: &'a dyn Disk, file: &'a FilePlace) -> Result<Self, AgentError> {
+        let path = parent(&file.path);
+        let owner = Owner::Named(file.uid);
         let failed = |e| AgentError::disk(path, "the folder cannot be used", e);
         let folder = match Folder::open(path, owner) {
             Err(e) if e.kind() == ErrorKind::NotFound => {
@@ -37,16 +37,16 @@ impl<'a> Placing<'a> {
             }
             opened => opened.map_err(failed)?,
         };
-        if !plan.file.on_disk && !delivery::is_in_memory(&folder) {
+        if !file.on_disk && !delivery::is_in_memory(&folder) {
             let why = "it lies on a disk, where values outlive the host's start: name a folder on a tmpfs (/run), or write \
                        on_disk = true into file";
             return Err(AgentError::Content { path: path.to_owned(), why: why.to_owned() });
         }
         // The plan refuses paths that name no file.
-        let name = plan.file.path.file_name().unwrap_or_default();
+        let name = file.path.file_name().unwrap_or_default();
         if folder.is_mount(name) {
             let why = "it is a mount of its own, which cannot be replaced at once: mount its folder instead";
-            return Err(AgentError::Content { path: plan.file.path.clone(), why: why.to_owned() });
+            return Err(AgentError::Content { path: file.path.clone(), why: why.to_owned() });
         }
         let mut next = OsString::from(".");
         next.push(name);

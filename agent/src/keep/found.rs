@@ -91,7 +91,7 @@ impl Found {
 }
 
 /// What is lacking, for whoever branches on it.
-fn lack(error: &AgentError) -> Lack {
+pub(super) fn lack(error: &AgentError) -> Lack {
     match error {
         AgentError::Over { is_refused: true, .. } | AgentError::Refused { .. } | AgentError::Absent(_) => Lack::Refused,
         AgentError::Over { .. } | AgentError::Busy { .. } | AgentError::Unreachable { .. } => Lack::Away,

@@ -6,6 +6,9 @@ mod wait;
 mod wake;
 
 mod found;
+mod nap;
+
+mod keys;
 
 mod secret;
 

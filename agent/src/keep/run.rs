@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::keeper::Keeper;
+use super::keys::KeysKeeper;
 use super::secret::SecretKeeper;
 use super::wait::Wait;
 use super::wake::Waker;
@@ -37,7 +38,7 @@ pub enum RunMode {
 pub struct Report {
     /// Each certificate, in the order of the plan.
     pub certificates: Vec<Status>,
-    /// Each file of secrets, likewise.
+    /// Each file of secrets, likewise, and then each of public keys.
     pub secrets: Vec<SecretStatus>,
 }
 
@@ -79,7 +80,15 @@ pub async fn run(
         sleeper: sleeper.clone(),
         known: None,
     });
-    let work = keep_all(keepers.collect(), secrets.collect(), mode);
+    let keys = plan.keys.into_iter().map(Arc::new).map(|plan| KeysKeeper {
+        plan,
+        reach: Arc::clone(&reach),
+        permits: Arc::clone(&permits),
+        stop: stopped.clone(),
+        sleeper: sleeper.clone(),
+        told: None,
+    });
+    let work = keep_all(keepers.collect(), secrets.collect(), keys.collect(), mode);
     // Who is asked to end wakes nobody any more.
     let ending = async {
         tokio::select! {
@@ -97,7 +106,7 @@ pub async fn run(
     }
 }
 
-async fn keep_all(keepers: Vec<Keeper>, secrets: Vec<SecretKeeper>, mode: RunMode) -> Report {
+async fn keep_all(keepers: Vec<Keeper>, secrets: Vec<SecretKeeper>, keys: Vec<KeysKeeper>, mode: RunMode) -> Report {
     let (mut tasks, mut others) = (JoinSet::new(), JoinSet::new());
     for (index, keeper) in keepers.into_iter().enumerate() {
         // The others show it to the server, so it comes first.
@@ -106,6 +115,10 @@ async fn keep_all(keepers: Vec<Keeper>, secrets: Vec<SecretKeeper>, mode: RunMod
             false => None,
         };
         tasks.spawn(async move { (index, keep_one(keeper, known, mode).await) });
+    }
+    let files = secrets.len();
+    for (index, keeper) in keys.into_iter().enumerate() {
+        others.spawn(async move { (files + index, keep_keys(keeper, mode).await) });
     }
     for (index, keeper) in secrets.into_iter().enumerate() {
         others.spawn(async move { (index, keep_secret(keeper, mode).await) });
@@ -128,6 +141,16 @@ async fn all<T: 'static>(mut tasks: JoinSet<(usize, T)>) -> Vec<T> {
 }
 
 async fn keep_secret(mut keeper: SecretKeeper, mode: RunMode) -> SecretStatus {
+    let (mut status, mut pause) = keeper.pass().await;
+    if mode == RunMode::Forever {
+        while keeper.wait(pause).await {
+            (status, pause) = keeper.pass().await;
+        }
+    }
+    status
+}
+
+async fn keep_keys(mut keeper: KeysKeeper, mode: RunMode) -> SecretStatus {
     let (mut status, mut pause) = keeper.pass().await;
     if mode == RunMode::Forever {
         while keeper.wait(pause).await {

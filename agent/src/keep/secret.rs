@@ -11,6 +11,7 @@ use delivery::template::{filled, pieces};
 use tokio::sync::{Semaphore, watch};
 
 use super::found::{Done, Found};
+use super::nap::nap;
 use super::wake::Sleeper;
 use crate::deploy::{Desk, Note, Placing, Seen, notify, status_path};
 use crate::disk::{Image, read_json};
@@ -64,7 +65,7 @@ impl SecretKeeper {
     async fn keep(&mut self) -> Found {
         let (plan, reach) = (Arc::clone(&self.plan), Arc::clone(&self.reach));
         // 1. The place first: nothing is asked for that could not be put anywhere. What a crash left beside it goes.
-        let opened = Placing::open(&*reach.disk, &plan).and_then(|placing| {
+        let opened = Placing::open(&*reach.disk, &plan.file).and_then(|placing| {
             let desk = Desk::open(&*reach.disk, &reach.state_dir, &plan.name)?;
             Ok((placing, desk))
         });
@@ -78,22 +79,7 @@ impl SecretKeeper {
 
     /// Until the next pass; false if the agent is to end.
     pub async fn wait(&mut self, pause: Duration) -> bool {
-        let (mut stop, mut sleeper) = (self.stop.clone(), self.sleeper.clone());
-        let began = Moment::now().ok();
-        loop {
-            // A host that slept is not late by more than a nap: this clock goes on meanwhile.
-            let gone = began.as_ref().and_then(|began| Moment::now().ok()?.ms_since(began));
-            let left = pause.saturating_sub(Duration::from_millis(gone.unwrap_or(0)));
-            if left.is_zero() {
-                return true;
-            }
-            tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => return false,
-                () = sleeper.woken() => return true,
-                () = tokio::time::sleep(left.min(NAP)) => {}
-            }
-        }
+        nap(pause, self.stop.clone(), self.sleeper.clone()).await
     }
 
     async fn keep_in(&mut self, placing: &Placing<'_>, desk: &Desk<'_>) -> Result<Done, AgentError> {
@@ -258,7 +244,5 @@ fn now() -> Result<Moment, AgentError> {
     Moment::now().map_err(|e| AgentError::disk("/proc".as_ref(), "it does not say since when this host runs", e))
 }
 
-/// Longest sleep without asking the clock.
-const NAP: Duration = Duration::from_secs(30);
 /// What the agent reads back of a file is as long (`disk`).
 const TEXT_BYTES_MAX: usize = 1 << 20;

@@ -97,16 +97,18 @@ impl SecretStatus {
     }
 }
 
-/// The status of every file of secrets of the plan, as last written by an agent; needs no running agent. Whether a file is there is looked
+/// The status of every file of secrets and of public keys of the plan, as last written by an agent; needs no running agent. Whether a file is there is looked
 /// at now.
 pub fn secret_status(plan: &Plan) -> Result<Vec<SecretStatus>, AgentError> {
-    plan.secrets
-        .iter()
-        .map(|secret| {
-            let file = secret.file.path.clone();
-            let found: Option<SecretStatus> = read_json(&status_path(&plan.state_dir, &secret.name))?;
+    let secrets = plan.secrets.iter().map(|secret| (&secret.name, &secret.file.path));
+    let keys = plan.keys.iter().map(|keys| (&keys.name, &keys.file.path));
+    secrets
+        .chain(keys)
+        .map(|(name, file)| {
+            let file = file.clone();
+            let found: Option<SecretStatus> = read_json(&status_path(&plan.state_dir, name))?;
             let is_there = file.symlink_metadata().is_ok_and(|found| found.is_file());
-            let status = found.unwrap_or_else(|| SecretStatus::pending(&secret.name, file.clone()));
+            let status = found.unwrap_or_else(|| SecretStatus::pending(name, file.clone()));
             Ok(SecretStatus { in_place: status.in_place && is_there && status.file == file, file, ..status })
         })
         .collect()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use policy::Name;
 use rustls::pki_types::ServerName;
 
+use super::authorized::AuthorizedKeys;
 use super::command::Reload;
 use super::origin::Source;
 use super::schedule::Cadence;
@@ -21,6 +22,8 @@ pub struct Plan {
     pub(crate) certificates: Vec<Certificate>,
     /// The files that are made of secrets.
     pub(crate) secrets: Vec<SecretFile>,
+    /// The files of public keys.
+    pub(crate) keys: Vec<AuthorizedKeys>,
 }
 
 /// One certificate to keep.

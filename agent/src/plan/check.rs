@@ -6,14 +6,16 @@ use std::path::Path;
 use policy::Name;
 use rustls::pki_types::ServerName;
 
+use super::authorized::AuthorizedKeys;
 use super::certificate::{Certificate, Check, Files, IDENTITY, Plan};
+use super::keys::authorized_keys;
 use super::origin::{Chancery, ClientFiles, Server, Source};
 use super::parts::{command, id, is_name, timeout};
 use super::place::Place;
 use super::raw::{RawCertificate, RawCheck, RawFiles, RawIdentity, RawPlan};
 use super::schedule::Cadence;
 use super::secret::SecretFile;
-use super::secrets::secrets;
+use super::secrets::{common, secrets};
 use super::sources::{home, owner, source, url, validity};
 use super::users::{group_id, user_id};
 use crate::credential::KeyKind;
@@ -28,7 +30,7 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Plan, PlanError> {
     let raw: RawPlan = toml::from_str(text).map_err(|e| root.syntax(text, &e))?;
     let at = |key: &str| root.at(key);
 
-    if raw.certificate.is_empty() && raw.identity.is_none() && raw.secret.is_empty() {
+    if raw.certificate.is_empty() && raw.identity.is_none() && raw.secret.is_empty() && raw.authorized_keys.is_empty() {
         return Err(at("certificate").refuse("the plan keeps nothing", "[[certificate]] or [[secret]]"));
     }
     if raw.certificate.len() > CERTIFICATES_MAX {
@@ -44,10 +46,13 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Plan, PlanError> {
         let place = at(&format!("certificate[{index}]"));
         certificates.push(certificate(&place, raw, identity.as_ref())?);
     }
-    let secrets = secrets(&root, (raw.secrets, raw.secret), identity.as_ref(), &state_dir)?;
+    let is_used = !raw.secret.is_empty() || !raw.authorized_keys.is_empty();
+    let common = common(&root, raw.secrets, is_used, identity.as_ref(), &state_dir)?;
+    let secrets = secrets(&root, raw.secret, common.as_ref())?;
+    let keys = authorized_keys(&root, raw.authorized_keys, common.as_ref())?;
     certificates.splice(0..0, identity);
-    distinct(&root, &certificates, &secrets)?;
-    Ok(Plan { state_dir, certificates, secrets })
+    distinct(&root, &certificates, (&secrets, &keys))?;
+    Ok(Plan { state_dir, certificates, secrets, keys })
 }
 
 /// The agent's own certificate: kept like any other, in the state folder, proven by itself once it is there.
@@ -215,7 +220,11 @@ fn cadence(at: &Place<'_>, renew_at: Option<f64>, jitter: Option<f64>) -> Result
 }
 
 /// No two certificates or secrets may share a name or a file: each is kept by itself.
-fn distinct(root: &Place<'_>, certificates: &[Certificate], secrets: &[SecretFile]) -> Result<(), PlanError> {
+fn distinct(
+    root: &Place<'_>,
+    certificates: &[Certificate],
+    (secrets, keys): (&[SecretFile], &[AuthorizedKeys]),
+) -> Result<(), PlanError> {
     let mut names = BTreeSet::new();
     let mut paths = BTreeSet::new();
     for certificate in certificates {
@@ -236,6 +245,16 @@ fn distinct(root: &Place<'_>, certificates: &[Certificate], secrets: &[SecretFil
         if !paths.insert(secret.file.path.clone()) {
             let why = format!("{} is written twice", secret.file.path.display());
             return Err(root.at(&format!("secret {:?}.file", secret.name)).refuse(why, "a path of its own"));
+        }
+    }
+    for file in keys {
+        if !names.insert(&file.name) {
+            let why = format!("{:?} stands there twice", file.name);
+            return Err(root.at("authorized_keys.name").refuse(why, "name = \"deploy\""));
+        }
+        if !paths.insert(file.file.path.clone()) {
+            let why = format!("{} is written twice", file.file.path.display());
+            return Err(root.at(&format!("authorized_keys {:?}.file", file.name)).refuse(why, "a path of its own"));
         }
     }
     Ok(())

@@ -12,6 +12,8 @@ mod command;
 
 mod secret;
 
+mod authorized;
+
 mod certificate;
 
 mod wish;
@@ -26,16 +28,20 @@ mod sources;
 
 mod secrets;
 
+mod keys;
+
 mod check;
 
 mod load;
 
 pub use certificate::Plan;
 
+pub(crate) use authorized::AuthorizedKeys;
 pub(crate) use certificate::{Certificate, Check, Files, IDENTITY};
 pub(crate) use command::Reload;
 pub(crate) use origin::{Acme, Chancery, ClientFiles, ExternalAccount, Http01, Server, Source};
 pub(crate) use schedule::retry_at;
+pub(crate) use secret::Place as FilePlace;
 pub(crate) use secret::{AtEnd, NEW_FILE, OnChange, SecretFile, Signal};
 pub(crate) use wish::Wish;
 

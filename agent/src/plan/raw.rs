@@ -15,6 +15,8 @@ pub(super) struct RawPlan {
     pub secrets: Option<RawSecrets>,
     #[serde(default)]
     pub secret: Vec<RawSecret>,
+    #[serde(default)]
+    pub authorized_keys: Vec<RawAuthorizedKeys>,
 }
 
 /// `[secrets]`: what all files of secrets have in common. Whom to ask, where that is not the identity's server.
@@ -59,6 +61,27 @@ pub(super) struct RawSecretFile {
     pub owner: Option<String>,
     pub group: Option<String>,
     pub on_disk: Option<bool>,
+}
+
+/// One `[[authorized_keys]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAuthorizedKeys {
+    pub name: String,
+    pub secret: String,
+    pub file: RawKeyFile,
+    pub options: Option<String>,
+    pub host: Option<String>,
+}
+
+/// `file = { ... }`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawKeyFile {
+    pub path: PathBuf,
+    pub mode: Option<String>,
+    pub owner: Option<String>,
+    pub group: Option<String>,
 }
 
 /// `signal = { ... }`

@@ -21,34 +21,46 @@ use crate::error::{PlanError, bounded};
 
 /// What all secrets of a plan have in common.
 pub(super) struct Common {
-    server: Server,
+    pub(super) server: Server,
     environment: Option<String>,
-    poll: Duration,
+    pub(super) poll: Duration,
     max_age_secs: u64,
     cache: CachePlace,
+}
+
+/// What all have in common; none where there is nothing that it would be for.
+pub(super) fn common(
+    root: &Place<'_>,
+    raw: Option<RawSecrets>,
+    is_used: bool,
+    identity: Option<&Certificate>,
+    state_dir: &Path,
+) -> Result<Option<Common>, PlanError> {
+    match (raw, is_used) {
+        (Some(_), false) => Err(root
+            .at("secrets")
+            .refuse("there is no [[secret]] and no [[authorized_keys]] that it is for", "[[secret]]")),
+        (None, false) => Ok(None),
+        (raw, true) => {
+            let home = identity.and_then(home).map(|home| &home.server);
+            shared(&root.at("secrets"), raw.unwrap_or_default(), home, state_dir).map(Some)
+        }
+    }
 }
 
 /// All secrets of a plan.
 pub(super) fn secrets(
     root: &Place<'_>,
-    (common, raw): (Option<RawSecrets>, Vec<RawSecret>),
-    identity: Option<&Certificate>,
-    state_dir: &Path,
+    raw: Vec<RawSecret>,
+    common: Option<&Common>,
 ) -> Result<Vec<SecretFile>, PlanError> {
     if raw.len() > SECRETS_MAX {
         let why = format!("more than {SECRETS_MAX} secrets");
         return Err(root.at("secret").refuse(why, "a second plan with a state_dir of its own"));
     }
-    if raw.is_empty() {
-        return match common {
-            Some(_) => Err(root.at("secrets").refuse("there is no [[secret]] that it is for", "[[secret]]")),
-            None => Ok(Vec::new()),
-        };
-    }
-    let home = identity.and_then(home).map(|home| &home.server);
-    let common = shared(&root.at("secrets"), common.unwrap_or_default(), home, state_dir)?;
+    let Some(common) = common else { return Ok(Vec::new()) };
     let each = raw.into_iter().enumerate();
-    each.map(|(index, raw)| one(&root.at(&format!("secret[{index}]")), raw, &common)).collect()
+    each.map(|(index, raw)| one(&root.at(&format!("secret[{index}]")), raw, common)).collect()
 }
 
 fn shared(at: &Place<'_>, raw: RawSecrets, home: Option<&Server>, state_dir: &Path) -> Result<Common, PlanError> {

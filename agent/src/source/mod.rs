@@ -19,6 +19,8 @@ mod chancery;
 mod crl;
 mod secrets;
 
+pub(crate) mod host_keys;
+
 mod strongroom;
 
 mod fetch;

@@ -127,7 +127,7 @@ pub(crate) async fn tell(world: &World, server: &Server, reads: &[KeptRead]) -> 
 
 /// Another program may answer 500 as it likes; a server that is away, or has something before it, says 502 to 504. An older one of ours
 /// says 500 of a reading that it could not write down, and showed nothing.
-fn success(world: &World, server: &Server, answer: &Answer) -> Result<(), AgentError> {
+pub(super) fn success(world: &World, server: &Server, answer: &Answer) -> Result<(), AgentError> {
     match answer.status {
         status if status.is_success() => Ok(()),
         StatusCode::INTERNAL_SERVER_ERROR if problem_of(answer).r#type == OUTCOME_UNKNOWN => {
@@ -141,7 +141,7 @@ fn success(world: &World, server: &Server, answer: &Answer) -> Result<(), AgentE
     }
 }
 
-fn none(server: &Server, error: NoAnswer) -> AgentError {
+pub(super) fn none(server: &Server, error: NoAnswer) -> AgentError {
     AgentError::Broken { who: server.url.clone(), why: error.to_string() }
 }
 

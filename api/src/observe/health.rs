@@ -546,8 +546,16 @@ fn unnamed(place: &str) -> String {
 }
 
 /// Places of secrets begin with these words, or have them.
-const OF_SECRETS: [&str; 7] =
-    ["kind=secret", "kind=rotation", "kind=lease", "kind=lease-role", "kind=transit-key", "ward", "reading"];
+const OF_SECRETS: [&str; 8] = [
+    "kind=secret",
+    "kind=rotation",
+    "kind=lease",
+    "kind=lease-role",
+    "kind=ssh-host-report",
+    "kind=transit-key",
+    "ward",
+    "reading",
+];
 /// What names them there.
 const NAMING: [&str; 4] = ["id", "owner", "reader", "lookup"];
 

@@ -1,5 +1,5 @@
-//! What anyone may read without a credential, on both listeners: CRLs, OCSP responses, issuer certificates, roots, SSH CA keys, the public
-//! parts of the log, and whether we are alive.
+//! What anyone may read without a credential, on both listeners: CRLs, OCSP responses, issuer certificates, roots, SSH CA keys and what of
+//! theirs is revoked, the public parts of the log, and whether we are alive.
 //!
 //! RFC 5280 section 4.2.1.13 and RFC 5280 section 8: CRLs and AIA are fetched over plain HTTP, since checking a server's
 //! certificate must not need another one. Everything here is signed or public as it is; nothing here writes.
@@ -35,6 +35,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/aia/{issuer}/{file}", get(aia))
         .route("/ssh/user_ca.pub", get(ssh_user_ca))
         .route("/ssh/host_ca.pub", get(ssh_host_ca))
+        .route("/ssh/krl", get(ssh_krl))
         .route("/log/checkpoint", get(log::checkpoint))
         .route("/log/key", get(log::key))
         .route("/log/keys", get(log::keys))
@@ -142,6 +143,11 @@ async fn ssh_user_ca(Shared(app): Shared<App>, asked: HeaderMap) -> Response {
 /// The SSH host CA's public key, for `@cert-authority` in known_hosts.
 async fn ssh_host_ca(Shared(app): Shared<App>, asked: HeaderMap) -> Response {
     Published::new(TEXT, line(app.authority().ssh_host_ca()), SHORT).answer(&asked)
+}
+
+/// The certificates of the SSH CAs that are revoked, for RevokedKeys (OpenSSH PROTOCOL.krl).
+async fn ssh_krl(Shared(app): Shared<App>, asked: HeaderMap) -> Response {
+    Published::new("application/octet-stream", app.authority().ssh_krl(), SHORT).answer(&asked)
 }
 
 fn line(mut text: String) -> String {

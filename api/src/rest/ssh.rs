@@ -36,7 +36,7 @@ pub(crate) struct NewSshCertificate {
 impl From<NewSshCertificate> for SshRequest {
     fn from(new: NewSshCertificate) -> Self {
         let NewSshCertificate { public_key, principals, owner, validity_secs, key_id } = new;
-        Self { owner, public_key, principals, key_id, validity_secs }
+        Self { owner, public_key, principals, key_id, life: validity_secs.into() }
     }
 }
 

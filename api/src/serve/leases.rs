@@ -7,13 +7,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use secrets::{Lease, SecretError};
+use secrets::{Lease, Product, SecretError};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::problem::chain;
+use crate::tenants::Tenants;
 use crate::warden::Warden;
 
 /// Ends users until the service ends; what is under way then is ended first.
@@ -113,7 +114,7 @@ impl Ender {
 
     fn begin(&mut self, work: Work) {
         let (app, of) = (self.app.clone(), work.id.clone());
-        let end = async move { app.leases().end(&of, &Warden::lease(&app), app.places()).await };
+        let end = async move { app.leases().end(&of, &Warden::lease(&app), &Tenants::of(&app)).await };
         let task = self.ends.spawn(end).id();
         self.at_work.insert(task, work);
     }
@@ -154,13 +155,12 @@ impl Ender {
                      `chancery secret lease forget {id} --reason TEXT` takes him off."
                 ),
             };
+            let place = match at.product {
+                Product::Ssh => format!("a certificate of {}", lease.user()),
+                product => format!("the user {} of {product} at {}:{}", lease.user(), at.host, at.port),
+            };
             Some(format!(
-                "The user {} of {} at {}:{} may be there although his lease of {} is over: ending him was tried {tries} times ({said}). \
-                 {now_what}",
-                lease.user(),
-                at.product,
-                at.host,
-                at.port,
+                "By a lease of {} that is over {place} may be there: ending him was tried {tries} times ({said}). {now_what}",
                 lease.role()
             ))
         });

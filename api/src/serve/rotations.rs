@@ -9,12 +9,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use policy::Timestamp;
-use secrets::{SecretError, SecretPath, Turn, Turning};
+use secrets::{Product, SecretError, SecretPath, Turn, Turning};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::exchanges::Exchanges;
 use crate::problem::chain;
 use crate::warden::Warden;
 
@@ -96,7 +97,7 @@ impl Turner {
 
     fn begin(&mut self, path: SecretPath, target: (String, u16)) {
         let (app, on) = (self.app.clone(), path.clone());
-        let turn = async move { app.rotations().turn(&on, &Warden::rotation(&app), app.places()).await };
+        let turn = async move { app.rotations().turn(&on, &Warden::rotation(&app), &Exchanges::of(&app)).await };
         let id = self.turns.spawn(turn).id();
         self.at_work.insert(id, (path, target));
     }
@@ -137,6 +138,14 @@ impl Turner {
                 Some(trouble) => {
                     Some(format!("The rotation of {path}: {}. The target said: {}", trouble.why, trouble.said))
                 }
+                // Agents look each minute: that they have not said so yet is no trouble.
+                None if turning.at().product == Product::Ssh && rotation.times_away() < HOSTS_TOLD_AFTER => None,
+                None if turning.at().product == Product::Ssh => Some(format!(
+                    "The rotation of {path} waits for hosts among {}, and asked {} times: `chancery secret rotation {path}` says which \
+                     lack what.",
+                    turning.at().host,
+                    rotation.times_away()
+                )),
                 None if rotation.times_away() >= TOLD_AFTER => Some(format!(
                     "The target of the rotation of {path}, {} at {}:{}, did not answer {} times; it is tried again.",
                     turning.at().product,
@@ -172,6 +181,8 @@ const TURNS_MAX: usize = 16;
 const TURNS_AT_ONE_TARGET_MAX: usize = 8;
 /// An alarm is told once it failed so often.
 const TOLD_AFTER: u32 = 2;
+/// Of hosts, which are waited for: after two and a half minutes.
+const HOSTS_TOLD_AFTER: u32 = 6;
 /// What cannot be begun is tried again after this, doubled each time up to the last.
 const PAUSE_FIRST_SECS: u64 = 5;
 const PAUSE_LAST_SECS: u64 = 3_600;

@@ -17,4 +17,5 @@ mod public;
 mod references;
 mod rotations;
 mod secrets;
+mod ssh_leases;
 mod transit;

@@ -125,6 +125,7 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
             route(Method::POST, "/api/v1/issuers/tls/9/renew", Some(json!({}))),
         ),
         ("GET /ocsp", route(Method::GET, "/ocsp", None)),
+        ("GET /ssh/krl", route(Method::GET, "/ssh/krl", None)),
         ("GET /ssh/user_ca.pub", route(Method::GET, "/ssh/user_ca.pub", None)),
         ("GET /ssh/host_ca.pub", route(Method::GET, "/ssh/host_ca.pub", None)),
         ("GET /log/checkpoint", route(Method::GET, "/log/checkpoint", None)),
@@ -264,6 +265,18 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
         (
             "GET /api/v1/secret-lease-roles/{path}",
             route(Method::GET, format!("/api/v1/secret-lease-roles/{exchanged}"), None),
+        ),
+        (
+            "GET /api/v1/ssh-host-keys/{path}, of a password",
+            route(Method::GET, format!("/api/v1/ssh-host-keys/{exchanged}"), None),
+        ),
+        (
+            "GET /api/v1/ssh-host-reports/{path}",
+            route(Method::GET, format!("/api/v1/ssh-host-reports/{exchanged}"), None),
+        ),
+        (
+            "PUT /api/v1/ssh-host-reports/{path}, by a token",
+            route(Method::PUT, format!("/api/v1/ssh-host-reports/{exchanged}"), Some(json!({"fingerprints": []}))),
         ),
         (
             "POST /api/v1/secret-leases",

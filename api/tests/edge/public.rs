@@ -19,6 +19,7 @@ async fn who_has_it_gets_304_and_head_says_what_get_would() {
         ("/roots.p12", "public, max-age=60", true),
         ("/roots.jks", "public, max-age=60", true),
         ("/aia/tls/1.p7c", "public, max-age=60", false),
+        ("/ssh/krl", "public, max-age=60", false),
         ("/ssh/user_ca.pub", "public, max-age=60", false),
         ("/log/key", "public, max-age=60", false),
         ("/log/tile/0/000.p/1", "public, max-age=31536000, immutable", false),

@@ -23,7 +23,7 @@ use crate::parts::Parts;
 use crate::profiles::{Profile, Profiles};
 use crate::registrar::Registrar;
 use crate::rules::Rules;
-use crate::status::{Desks, Inquiries, Publisher, Revoker};
+use crate::status::{Desks, Inquiries, KrlShelf, Publisher, Revoker};
 use crate::succession::{CreateConfig, Keeper, Maker};
 use crate::view::Stopped;
 use crate::{amendment, fit, succession, texts, view};
@@ -60,6 +60,7 @@ pub(super) struct Inner {
     pub(super) code: CodeSigner,
     pub(super) ssh: SshSigner,
     pub(super) desks: Arc<Desks>,
+    pub(super) krl: KrlShelf,
     pub(super) revoker: Revoker,
     pub(super) inquiries: Inquiries,
     pub(super) keeper: Keeper,
@@ -86,12 +87,13 @@ impl Inner {
         let code = CodeSigner::new(office.clone(), certifier.clone(), pool.clone(), *instance);
         let ssh = SshSigner { office: office.clone(), world: world.clone() };
         let desks = Arc::new(Desks::open(Publisher::open(office.clone(), world.clone()).await));
+        let krl = KrlShelf::new(office.clone());
         let revoker = Revoker { office: office.clone(), desks: desks.clone() };
         let inquiries = Inquiries::open(&office, pool, world, *instance);
         let maker = Maker::of(&office, pool.clone());
         let keeper = Keeper::new(office.clone(), maker, desks.clone());
         let drills = Drills::open(office.clone()).await?;
-        Ok(Inner { office, certifier, approvals, code, ssh, desks, revoker, inquiries, keeper, drills, parts })
+        Ok(Inner { office, certifier, approvals, code, ssh, desks, krl, revoker, inquiries, keeper, drills, parts })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use policy::Actor;
 use store::{Attested, Credential};
 
@@ -94,6 +95,11 @@ impl Authority {
     /// `O=revoke key-compromise, CN=` and the SHA-256 of the certificate. Whoever asks needs no right.
     pub async fn revoke_by_key(&self, certificate: &[u8], proof: &Csr) -> Result<ShownRevoked, CaError> {
         self.inner.revoker.revoke_by_key(certificate, proof).await
+    }
+
+    /// The certificates of the SSH CAs that are revoked, as a key revocation list of OpenSSH, from memory.
+    pub fn ssh_krl(&self) -> Bytes {
+        self.inner.krl.newest()
     }
 
     /// The newest CRL of a generation (`tls/1`), or of the one that issues for an issuer's name, from memory; the last one known while

@@ -229,6 +229,11 @@ impl Profile {
         self.default_validity_secs.unsigned_abs()
     }
 
+    /// The shortest lifetime.
+    pub fn min_validity_secs(&self) -> u64 {
+        self.min_validity_secs.unsigned_abs()
+    }
+
     /// The longest lifetime.
     pub fn max_validity_secs(&self) -> u64 {
         self.max_validity_secs.unsigned_abs()

@@ -15,8 +15,11 @@ mod many;
 
 mod ocsp;
 
+mod krl;
+
 pub(crate) use desk::Desks;
 pub use desk::Published;
+pub(crate) use krl::KrlShelf;
 pub use many::{Act, Meant, Proposal, Selection};
 pub(crate) use ocsp::Inquiries;
 pub use ocsp::{BroughtResponse, OCSP_RESPONSE_BYTES_MAX, OcspAnswer, OcspState};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ca::{CodeKeyRequest, RevocationReason, SshRequest};
+use ca::{CodeKeyRequest, Lifetime, RevocationReason, SshRequest};
 use hsm::KeyKind;
 use policy::Principal;
 
@@ -126,7 +126,7 @@ async fn ssh_certificates_look_as_they_did() {
         public_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti".to_owned(),
         principals: vec![Principal::parse(principal).unwrap()],
         key_id: None,
-        validity_secs: None,
+        life: Lifetime::ByProfile,
     };
     let user = house.authority.sign_ssh_user(&admin(), request("alice")).await.unwrap();
     let host = house.authority.sign_ssh_host(&admin(), request("host.example.internal")).await.unwrap();

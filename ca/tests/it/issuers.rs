@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ca::{
     Activation, Authority, CaError, CaWish, CreateConfig, CreateIssuer, Dn, Generation, GenerationName,
-    GenerationState, IssuerRole, KeyKind, Profile, Profiles, RevocationReason, Rotate, SshRequest,
+    GenerationState, IssuerRole, KeyKind, Lifetime, Profile, Profiles, RevocationReason, Rotate, SshRequest,
 };
 use policy::{Principal, World};
 use store::Issued;
@@ -235,7 +235,7 @@ async fn a_compromised_ca_issues_nothing_the_rest_goes_on_and_its_successor_serv
         public_key: SSH_KEY.to_owned(),
         owner: owner("web"),
         principals: vec![Principal::parse("alice").unwrap()],
-        validity_secs: None,
+        life: Lifetime::ByProfile,
         key_id: None,
     };
     authority.sign_ssh_user(&admin(), ssh).await.unwrap();

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::path::PathBuf;
 use std::process::Command;
 
-use ca::{CaError, CreateConfig, SshIssued, SshRequest};
+use ca::{CaError, CreateConfig, Lifetime, SshIssued, SshRequest};
 use hsm::KeyKind;
 use policy::{Principal, Role, World};
 
@@ -29,7 +29,7 @@ pub fn request(public_key: String, principals: &[&str]) -> SshRequest {
         public_key,
         principals: principals.iter().map(|p| Principal::parse(p).unwrap()).collect(),
         key_id: None,
-        validity_secs: None,
+        life: Lifetime::ByProfile,
     }
 }
 
@@ -115,7 +115,7 @@ async fn every_kind_of_ca_signs_every_kind_of_key() {
 async fn the_certificate_ends_with_the_second_it_says() {
     let house = House::at("2027-03-01T12:00:00Z").await;
     let mut asked = request(ssh_key(&house, "id", ED25519), &["alice"]);
-    asked.validity_secs = Some(120);
+    asked.life = Lifetime::Secs(120);
     let issued = house.authority.sign_ssh_user(&admin(), asked).await.unwrap();
     let read = ssh_key::Certificate::from_openssh(&issued.certificate).unwrap();
     // sshd refuses from valid_before on, so the interval is half open.
@@ -147,7 +147,7 @@ async fn bad_requests_are_refused() {
     let p521 = format!("ecdsa-sha2-nistp521 {}", STANDARD.encode(blob));
     let asked = |key: &str, principals: &[&str], key_id: Option<&str>, secs: Option<u64>| SshRequest {
         key_id: key_id.map(str::to_owned),
-        validity_secs: secs,
+        life: secs.into(),
         ..request(key.to_owned(), principals)
     };
     for (request, what) in [

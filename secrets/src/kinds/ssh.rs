@@ -45,6 +45,19 @@ pub fn ssh_public_line(private: &str) -> Result<String, SshError> {
     key.public_key().to_openssh().map_err(|_| SshError::Private)
 }
 
+/// The fingerprint of a public line, as `ssh-keygen -l` writes it; none where it is none.
+pub fn ssh_fingerprint(public: &str) -> Option<String> {
+    let key = ssh_key::PublicKey::from_openssh(public).ok()?;
+    Some(key.fingerprint(ssh_key::HashAlg::Sha256).to_string())
+}
+
+/// A public line without its comment, which says nothing that a host needs.
+pub(crate) fn bare(public: &str) -> Option<String> {
+    let mut key = ssh_key::PublicKey::from_openssh(public).ok()?;
+    key.set_comment("");
+    Some(key.to_openssh().ok()?.trim_end().to_owned())
+}
+
 /// Whether a public line is of a private key; what the comments say does not count.
 ///
 /// # Errors
@@ -59,20 +72,20 @@ pub(super) fn is_of(public: &str, private: &str) -> Result<bool, SshError> {
 ///
 /// # Errors
 /// [`SshError::Public`].
-pub(super) fn is_public(public: &str) -> Result<(), SshError> {
+pub(crate) fn is_public(public: &str) -> Result<(), SshError> {
     let is_line = !public.strip_suffix('\n').unwrap_or(public).contains(char::is_control);
     let read = ssh_key::PublicKey::from_openssh(public).ok().filter(|_| is_line);
     read.map(|_| ()).ok_or(SshError::Public)
 }
 
 /// A key that was drawn.
-pub(super) struct Drawn {
+pub(crate) struct Drawn {
     pub private: Zeroizing<String>,
     pub public: String,
 }
 
 /// Draws a key.
-pub(super) fn draw(algorithm: SshAlgorithm, comment: &str, random: &mut dyn Random) -> Result<Drawn, SshError> {
+pub(crate) fn draw(algorithm: SshAlgorithm, comment: &str, random: &mut dyn Random) -> Result<Drawn, SshError> {
     if comment.chars().count() > COMMENT_CHARS_MAX || comment.contains(char::is_control) || comment.trim() != comment {
         return Err(SshError::Comment);
     }

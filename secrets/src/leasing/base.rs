@@ -5,18 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use policy::{Action, Grant, Owner, Secret};
 use ring::rand::SecureRandom;
-use store::{AccessEntry, Accessed, ActorStamp, NewValue, RecordFilter, Showing};
+use store::{AccessEntry, ActorStamp, RecordFilter, Showing};
 
-use super::place::{Hirer, Tenancy};
+use super::drawn::{Credential, credential, keep};
+use super::place::{Document, Hired, Hirer, Tenancy, Terms};
 use super::records::{LEASE, LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseBody, LeaseRole, ROLE, RoleBody, Stage};
 use crate::due;
-use crate::envelope::{Context, seal};
 use crate::error::SecretError;
-use crate::kinds::{Fields, PasswordWish};
-use crate::nouns::{FieldName, SecretPath, Which};
+use crate::nouns::{SecretPath, Which};
 use crate::page::{Page, all_taken, taken};
 use crate::rotation::{Outcome, USER_BYTES_MAX};
-use crate::turning::{At, Line, Login, Pinned, Place, Warrants, is_reason, login_of};
+use crate::turning::{At, Line, Login, Pinned, Place, Product, Warrants, is_reason, login_of};
 use crate::vault::{Vault, value_id};
 
 /// Leases of the register. Cheap to clone.
@@ -31,7 +30,7 @@ pub struct Leases {
 }
 
 /// That one is being made; it is known as long as this stands.
-struct Underway<'a>(&'a Leases, String);
+pub(super) struct Underway<'a>(pub &'a Leases, pub String);
 
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
@@ -44,8 +43,8 @@ impl Drop for Underway<'_> {
 pub struct RoleWish {
     /// Where its users are made.
     pub place: Place,
-    /// The secret of who makes them.
-    pub admin: SecretPath,
+    /// The secret of who makes them; none of SSH, where the service itself makes out certificates.
+    pub admin: Option<SecretPath>,
     /// How it is spoken to.
     pub line: Line,
     /// Whose rights they get: a role of the target's, or (Redis) a user.
@@ -56,13 +55,24 @@ pub struct RoleWish {
     pub secs_max: u64,
 }
 
+/// Which user is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct LeaseWish {
+    /// For how long, in seconds; none: as the role says.
+    pub secs: Option<u64>,
+    /// Of SSH: his own key, as a line of OpenSSH; none: one is drawn.
+    pub public_key: Option<String>,
+}
+
 /// A user, shown once.
 #[derive(Debug)]
 pub struct Leased {
     /// The lease.
     pub lease: Lease,
-    /// With what he logs in.
+    /// With what he logs in: his password, or the private key that was drawn; empty where the key is his own.
     pub password: Secret<String>,
+    /// What he shows beside it.
+    pub document: Option<Document>,
     /// The entry of the log that says to whom it was shown.
     pub leaf: u64,
 }
@@ -99,9 +109,18 @@ impl Leases {
             return Err(SecretError::Conflict(format!("the role {path} is one of another owner")));
         }
         let RoleWish { place, admin, line, like, secs, secs_max } = wish;
-        let mut at = place.at(Some(&admin), line)?;
-        at.pinned = Some(Pinned::of(&self.vault.there(&admin).await?));
-        targets.has(&at).map_err(|why| SecretError::invalid("target", why))?;
+        let place = match place.product {
+            Some(Product::Ssh) if place.host.is_some() || place.port.is_some() => {
+                let why = "a certificate counts at every host that trusts the SSH user CA: say none";
+                return Err(SecretError::invalid("host", why));
+            }
+            Some(Product::Ssh) => Place { host: Some(EVERY_HOST.to_owned()), port: Some(0), ..place },
+            Some(_) | None => place,
+        };
+        let mut at = place.at(admin.as_ref(), line)?;
+        if let Some(admin) = &admin {
+            at.pinned = Some(Pinned::of(&self.vault.there(admin).await?));
+        }
         if !(1..=USER_BYTES_MAX).contains(&like.len()) || like.contains(char::is_control) {
             return Err(SecretError::invalid("like", format!("a name of 1 to {USER_BYTES_MAX} bytes")));
         }
@@ -111,6 +130,8 @@ impl Leases {
             );
             return Err(SecretError::invalid("lease", why));
         }
+        let terms = Terms { at: &at, like: &like, secs: (secs, secs_max) };
+        targets.has(terms).map_err(|why| SecretError::invalid("target", why))?;
         let version = there.map_or(0, |role| role.version);
         let body = RoleBody { at, like, secs, secs_max, ended: false };
         let role = LeaseRole { path: path.clone(), owner: owner.clone(), version, body };
@@ -170,13 +191,13 @@ impl Leases {
         &self,
         grant: Grant,
         path: &SecretPath,
-        secs: Option<u64>,
+        wish: LeaseWish,
         warrants: &impl Warrants,
         targets: &impl Tenancy,
     ) -> Result<Leased, SecretError> {
         let role = self.role_there(path).await?;
         Vault::is_for(&grant, Action::LeaseSecret, path, &role.owner)?;
-        let secs = secs.unwrap_or(role.body.secs);
+        let secs = wish.secs.unwrap_or(role.body.secs);
         if !(LEASE_SECS_MIN..=role.body.secs_max).contains(&secs) {
             let why = format!("{LEASE_SECS_MIN} s at least, and {} s at most of this role", role.body.secs_max);
             return Err(SecretError::invalid("lease", why));
@@ -189,6 +210,7 @@ impl Leases {
         let _underway = Underway(self, id.clone());
         self.has_room(&role).await?;
         let admin = self.admin(&role.body.at, warrants).await?;
+        let Credential { login, public_key } = credential(role.body.at.product, user.clone(), wish.public_key)?;
         let body = LeaseBody {
             role: path.as_str().to_owned(),
             at: role.body.at,
@@ -200,20 +222,20 @@ impl Leases {
             since: now,
             until: now.saturating_add(secs),
             until_max: now.saturating_add(role.body.secs_max),
+            is_doubtful: public_key.is_some(),
+            public_key,
+            documents: Vec::new(),
             tries: 0,
             not_before: 0,
             said: String::new(),
             forgotten: None,
         };
         let lease = Lease { id, role: path.clone(), owner: role.owner, version: 0, body };
-        let drawn = PasswordWish::default().draw(&mut ring::rand::SystemRandom::new());
-        let drawn = drawn.map_err(|_| SecretError::NoRandom)?;
-        let login = Login { user, secret: Secret::new(String::from_utf8_lossy(&drawn).into_owned()) };
-        let value = self.keep(&lease, &login, ActorStamp::from(grant.actor())).await?;
+        let value = keep(&self.vault, &lease, &login, ActorStamp::from(grant.actor())).await?;
 
         let mut lease = self.look(&lease.id).await?;
-        let hirer = Hirer { login: &login, like: &lease.body.like, until: lease.body.until };
-        let outcome = targets.create(&lease.body.at, &admin, hirer).await;
+        let hirer = Hirer { login: &login, like: &lease.body.like, until: lease.body.until, lease: &lease };
+        let Hired { outcome, document } = targets.create(&lease.body.at, &admin, hirer).await;
         let actor = ActorStamp::from(grant.actor());
         let why = |said: &str| format!("no user was made for {path}: {said}");
         match outcome {
@@ -237,6 +259,7 @@ impl Leases {
             }
         }
         lease.body.stage = Stage::Live;
+        lease.takes_down(document.as_ref().map(|document| document.id.clone()));
         self.vault.ledger().record(vec![lease.record(actor)?]).await?;
         let entry = AccessEntry {
             actor: grant.actor().into(),
@@ -251,7 +274,7 @@ impl Leases {
         let recorded = self.vault.ledger().access(entry).await;
         let mut lease = self.look(&lease.id).await?;
         match recorded {
-            Ok(recorded) => Ok(Leased { lease, password: login.secret, leaf: recorded.leaf() }),
+            Ok(recorded) => Ok(Leased { lease, password: login.secret, document, leaf: recorded.leaf() }),
             // Nobody was shown him: nobody needs him.
             Err(error) => {
                 lease.ends_from(now);
@@ -259,44 +282,6 @@ impl Leases {
                 Err(error.into())
             }
         }
-    }
-
-    /// Lets a user live longer, from now on, and never longer than the longest of his lease.
-    ///
-    /// # Errors
-    /// [`SecretError::OutOfUse`]: he is ended; [`SecretError::Conflict`]: the target refused, or does not answer.
-    pub async fn renew(
-        &self,
-        grant: Grant,
-        id: &str,
-        secs: Option<u64>,
-        warrants: &impl Warrants,
-        targets: &impl Tenancy,
-    ) -> Result<Lease, SecretError> {
-        let mut lease = self.look(id).await?;
-        Vault::is_for(&grant, Action::LeaseSecret, &lease.role, &lease.owner)?;
-        let now = self.seconds().await?;
-        if lease.body.stage != Stage::Live || lease.body.until <= now {
-            return Err(SecretError::OutOfUse(format!("the lease {id} is over: ask for another")));
-        }
-        let span = lease.body.until.saturating_sub(lease.body.since);
-        let secs = secs.unwrap_or(span).max(LEASE_SECS_MIN);
-        let until = now.saturating_add(secs).min(lease.body.until_max);
-        if until <= lease.body.until {
-            let why = format!("the lease {id} lives as long already, or has reached its longest: ask for another");
-            return Err(SecretError::Conflict(why));
-        }
-        let admin = self.admin(&lease.body.at, warrants).await?;
-        // The longer time is written down first: the target may have it already when the answer is lost.
-        lease.body.until = until;
-        self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
-        let login = nobody(&lease.body.user);
-        let hirer = Hirer { login: &login, like: &lease.body.like, until };
-        let outcome = targets.renew(&lease.body.at, &admin, hirer).await;
-        let is_away = matches!(outcome, Outcome::Away(_));
-        let Some(said) = said(outcome) else { return self.look(id).await };
-        let why = format!("{id} was not renewed at the target: {said}");
-        Err(if is_away { SecretError::Away(why) } else { SecretError::Conflict(why) })
     }
 
     /// Gives a user back: he is ended as soon as the target answers. One who is being ended is tried again now.
@@ -400,29 +385,6 @@ impl Leases {
         Ok(())
     }
 
-    /// Seals the password and writes it down with the lease, in one transaction.
-    async fn keep(&self, lease: &Lease, login: &Login, actor: ActorStamp) -> Result<Accessed, SecretError> {
-        let path = Lease::value_path(&lease.id);
-        let origin = self.vault.ledger().origin();
-        let context = Context { origin, path: &path, life: 1, version: 1, owner: lease.owner.as_str() };
-        let mut fields = Fields::new();
-        let too_much = |error: crate::kinds::FieldsError| SecretError::invalid("lease", error.to_string());
-        fields.set("username".parse::<FieldName>()?, login.user.as_bytes().to_vec()).map_err(too_much)?;
-        fields.set("password".parse::<FieldName>()?, login.secret.expose().as_bytes().to_vec()).map_err(too_much)?;
-        let (dek, envelope) = seal(&fields.encode(), &context, self.vault.random())?;
-        let value = NewValue {
-            id: value_id(&path, 1, 1),
-            owner: Some(lease.owner.as_str().to_owned()),
-            key: dek.to_seal(),
-            wrapped: self.vault.wrapped(&dek, &context).await?,
-            envelope: envelope.0,
-            instead_of: Vec::new(),
-        };
-        let versions = self.vault.ledger().keep_value(value, vec![lease.record(actor.clone())?], actor).await?;
-        let none = || SecretError::Conflict("the lease was not written: try again".to_owned());
-        Ok(Accessed { id: value_id(&path, 1, 1), version: versions.last().copied().ok_or_else(none)? })
-    }
-
     /// A lease's name, and its user's: his role's last level, so that people recognise him, and what was drawn.
     fn names(&self, path: &SecretPath) -> Result<(String, String), SecretError> {
         let mut bytes = [0; 16];
@@ -435,6 +397,9 @@ impl Leases {
 
     /// Who makes and ends users there.
     pub(super) async fn admin(&self, at: &At, warrants: &impl Warrants) -> Result<Login, SecretError> {
+        if !at.product.has_administrator() {
+            return Ok(nobody(""));
+        }
         let none = || SecretError::invalid("admin", "the role has no administrator: set it up again");
         let path: SecretPath = at.admin.as_ref().ok_or_else(none)?.parse()?;
         let there = self.vault.there(&path).await?;
@@ -451,7 +416,7 @@ impl Leases {
     }
 
     /// The time, in seconds since 1970, if it can be believed: for what begins.
-    async fn seconds(&self) -> Result<u64, SecretError> {
+    pub(super) async fn seconds(&self) -> Result<u64, SecretError> {
         Ok(u64::try_from(self.vault.now().await?.unix()).unwrap_or_default())
     }
 
@@ -486,6 +451,8 @@ pub(super) fn said(outcome: Outcome) -> Option<String> {
     }
 }
 
+/// Where a certificate counts.
+const EVERY_HOST: &str = "*";
 const PAGE_MAX: usize = 1_000;
 /// After a target did not answer, nobody is made by that role for so long.
 const AWAY_PAUSE_SECS: u64 = 5;

@@ -41,7 +41,8 @@ impl Leases {
     /// When something is to be done with it: who is being made is left to whoever makes him, as long as that may be.
     pub fn due(&self, lease: &Lease, now: u64) -> Option<u64> {
         match lease.body.stage {
-            Stage::Making if self.underway().contains_key(lease.id()) => Some(now.saturating_add(1)),
+            // What is being made out to him is known in a moment.
+            Stage::Making | Stage::Ending if self.underway().contains_key(lease.id()) => Some(now.saturating_add(1)),
             Stage::Making if lease.body.node != self.node => Some(lease.body.since.saturating_add(MAKING_SECS_MAX)),
             Stage::Making | Stage::Live | Stage::Ending | Stage::Ended => lease.due(),
         }
@@ -69,7 +70,7 @@ impl Leases {
         let why = match self.admin(&lease.body.at, warrants).await {
             Ok(admin) => {
                 let login = nobody(&lease.body.user);
-                let hirer = Hirer { login: &login, like: &lease.body.like, until: lease.body.until };
+                let hirer = Hirer { login: &login, like: &lease.body.like, until: lease.body.until, lease: &lease };
                 said(targets.revoke(&lease.body.at, &admin, hirer).await)
             }
             Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),

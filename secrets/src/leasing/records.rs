@@ -61,6 +61,15 @@ pub(super) struct LeaseBody {
     pub since: u64,
     pub until: u64,
     pub until_max: u64,
+    /// Of SSH: the key with which he logs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+    /// What was made out to him, by what it is taken back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<String>,
+    /// One more may be, of which nobody took down the name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_doubtful: bool,
     /// How often his end was tried without success.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tries: u32,
@@ -179,6 +188,26 @@ impl Lease {
         &self.body.at
     }
 
+    /// Whose rights he has: of SSH the accounts that he logs in to.
+    pub fn like(&self) -> &str {
+        &self.body.like
+    }
+
+    /// Of SSH the key with which he logs in, as a line of OpenSSH.
+    pub fn public_key(&self) -> Option<&str> {
+        self.body.public_key.as_deref()
+    }
+
+    /// What was made out to him, by what it is taken back.
+    pub fn documents(&self) -> &[String] {
+        &self.body.documents
+    }
+
+    /// Whether one more may have been made out to him, of which nobody took down the name.
+    pub fn is_doubtful(&self) -> bool {
+        self.body.is_doubtful
+    }
+
     /// Who asked for him.
     pub fn by(&self) -> &str {
         &self.body.by
@@ -207,6 +236,12 @@ impl Lease {
     /// Why somebody took him off.
     pub fn forgotten(&self) -> Option<&str> {
         self.body.forgotten.as_deref()
+    }
+
+    /// What was made out to him is known from now on.
+    pub(super) fn takes_down(&mut self, document: Option<String>) {
+        self.body.documents.extend(document);
+        self.body.is_doubtful = false;
     }
 
     /// He is to be ended from now on: behind whoever is due already.

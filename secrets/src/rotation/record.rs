@@ -168,6 +168,22 @@ impl Rotation {
         }
     }
 
+    /// What is to log in at targets that ask for it themselves: what is handed out, what is being set there, and what was handed out
+    /// before, until it is taken away. A pending one counts from its first set on, whatever came of that; while the way back is gone it
+    /// counts no more.
+    pub fn in_force(&self) -> Vec<&Credential> {
+        let beside = match &self.stage {
+            Stage::Made(pending) => {
+                let is_begun = self.tried.acts > 0 || self.tried.away > 0 || self.tried.sets > 0;
+                Some(pending).filter(|_| is_begun || self.tried.is_doubtful)
+            }
+            Stage::Set(other) | Stage::Proven(other) | Stage::Overlap(other) => Some(other),
+            Stage::Resting | Stage::Checked(_) | Stage::Retired(_) => None,
+            Stage::Back(_) | Stage::Returned(_) | Stage::Discarding(_) => None,
+        };
+        std::iter::once(&self.current).chain(beside).collect()
+    }
+
     /// What went wrong last, until a rotation succeeds.
     pub fn trouble(&self) -> Option<&Trouble> {
         self.trouble.as_ref()

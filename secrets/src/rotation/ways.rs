@@ -54,6 +54,34 @@ fn each_plan_has_its_way() {
     assert_eq!(trace(&mut asked(2, &[]), 20), keys);
 }
 
+/// The versions in force, one after the other, until it rests or halts.
+fn in_force(walk: &mut Walk) -> Vec<Vec<u64>> {
+    let mut seen: Vec<Vec<u64>> = Vec::new();
+    for _ in 0..60 {
+        let rotation = walk.read();
+        let numbers: Vec<u64> = rotation.in_force().iter().map(|credential| credential.version).collect();
+        if seen.last() != Some(&numbers) {
+            seen.push(numbers);
+        }
+        if matches!(rotation.next(walk.now), Step::Rest { until: None } | Step::Halt) {
+            break;
+        }
+        walk.step();
+    }
+    seen
+}
+
+#[test]
+fn what_is_in_force_is_what_logs_in_until_it_is_taken_away() {
+    assert_eq!(in_force(&mut asked(2, &[])), [vec![1], vec![1, 2], vec![2, 1], vec![2]]);
+    // A host that is away at first is told all the time; where it stays away nobody is told any more.
+    assert_eq!(in_force(&mut asked(2, &[OK, AWAY, OK, AWAY])), [vec![1], vec![1, 2], vec![2, 1], vec![2]]);
+    let mut gives_up = asked(2, &[OK, AWAY, OK, AWAY, OK, AWAY, OK, AWAY, OK, OK]);
+    assert_eq!(in_force(&mut gives_up).get(..3), Some(&[vec![1], vec![1, 2], vec![1]][..]));
+    // What does not log in is taken back.
+    assert_eq!(in_force(&mut asked(2, &[OK, LIE])), [vec![1], vec![1, 2], vec![1]]);
+}
+
 #[test]
 fn a_set_that_was_killed_is_tried_out_and_not_assumed() {
     let done = ["make a", "set a2", "test a2", "promote a2"];

@@ -85,6 +85,8 @@ pub enum Product {
     Ldap,
     /// OpenLDAP; its TLS begins with the first byte.
     Ldaps,
+    /// Hosts that are logged in to by OpenSSH.
+    Ssh,
     /// A program that the server's configuration names.
     Exec,
     /// A hook behind a URL that the server's configuration names.
@@ -102,6 +104,11 @@ pub enum Line {
         /// The roots.
         roots: String,
     },
+    /// By SSH, to hosts whose keys stand in these lines of known_hosts.
+    Known {
+        /// The lines.
+        hosts: String,
+    },
     /// Plainly, wherever it is: somebody said so.
     Plain,
 }
@@ -115,6 +122,7 @@ impl Product {
             "redis" | "rediss" => Some(Product::Redis),
             "ldap" | "openldap" => Some(Product::Ldap),
             "ldaps" => Some(Product::Ldaps),
+            "ssh" => Some(Product::Ssh),
             "exec" => Some(Product::Exec),
             "http" => Some(Product::Http),
             _ => None,
@@ -129,6 +137,7 @@ impl Product {
             Product::Redis => "redis",
             Product::Ldap => "ldap",
             Product::Ldaps => "ldaps",
+            Product::Ssh => "ssh",
             Product::Exec => "exec",
             Product::Http => "http",
         }
@@ -142,6 +151,7 @@ impl Product {
             Product::Redis => 6379,
             Product::Ldap => 389,
             Product::Ldaps => 636,
+            Product::Ssh => 22,
             Product::Exec | Product::Http => 0,
         }
     }
@@ -151,6 +161,15 @@ impl Product {
         match self {
             Product::Exec | Product::Http => true,
             Product::PostgreSql | Product::MariaDb | Product::Redis | Product::Ldap | Product::Ldaps => false,
+            Product::Ssh => false,
+        }
+    }
+
+    /// Whether somebody's credential, sealed here, is what sets others there.
+    pub fn has_administrator(self) -> bool {
+        match self {
+            Product::Ssh | Product::Exec | Product::Http => false,
+            Product::PostgreSql | Product::MariaDb | Product::Redis | Product::Ldap | Product::Ldaps => true,
         }
     }
 }
@@ -241,8 +260,9 @@ impl Place {
         };
         let host = host.ok_or_else(|| SecretError::invalid("host", missing))?;
         let is_text = |text: &str, most: usize| (1..=most).contains(&text.len()) && !text.contains(char::is_control);
-        if !is_text(&host, HOST_BYTES_MAX) {
-            return Err(SecretError::invalid("host", format!("1 to {HOST_BYTES_MAX} bytes on one line")));
+        let most = if product == Product::Ssh { HOSTS_BYTES_MAX } else { HOST_BYTES_MAX };
+        if !is_text(&host, most) {
+            return Err(SecretError::invalid("host", format!("1 to {most} bytes on one line")));
         }
         if database.as_ref().is_some_and(|database| !is_text(database, DATABASE_BYTES_MAX)) {
             return Err(SecretError::invalid("database", format!("1 to {DATABASE_BYTES_MAX} bytes on one line")));
@@ -257,13 +277,21 @@ impl Place {
             }
             Some(_) | None => {}
         }
-        if admin.is_none() && !product.is_outside() {
+        if admin.is_none() && product.has_administrator() {
             let why = "say the secret of who sets passwords there; a program or a hook alone has its own";
             return Err(SecretError::invalid("admin", why));
         }
+        let is_of_ssh = matches!(line, Line::Here | Line::Known { .. });
+        if product == Product::Ssh && (admin.is_some() || database.is_some() || !is_of_ssh) {
+            let why = "hosts are spoken to by SSH: say neither an administrator nor a database, and no word of TLS";
+            return Err(SecretError::invalid("admin", why));
+        }
         match &line {
-            Line::Tls { roots } if roots.len() > ROOTS_BYTES_MAX => {
+            Line::Tls { roots: text } | Line::Known { hosts: text } if text.len() > ROOTS_BYTES_MAX => {
                 return Err(SecretError::invalid("roots", format!("at most {ROOTS_BYTES_MAX} bytes")));
+            }
+            Line::Known { .. } if product != Product::Ssh => {
+                return Err(SecretError::invalid("roots", "host keys are known of ssh alone"));
             }
             Line::Tls { .. } | Line::Plain if product.is_outside() => {
                 return Err(SecretError::invalid(
@@ -271,7 +299,7 @@ impl Place {
                     "how a hook is spoken to stands in the server's configuration",
                 ));
             }
-            Line::Tls { .. } | Line::Here | Line::Plain => {}
+            Line::Tls { .. } | Line::Known { .. } | Line::Here | Line::Plain => {}
         }
         let admin = admin.map(|admin| admin.as_str().to_owned());
         let port = port.unwrap_or(product.port());
@@ -280,8 +308,10 @@ impl Place {
 }
 
 /// What to say where no driver is.
-pub(super) const DRIVERS: &str = "say which: postgresql, mariadb, redis, ldap, ldaps, exec or http";
+pub(super) const DRIVERS: &str = "say which: postgresql, mariadb, redis, ldap, ldaps, ssh, exec or http";
 const HOST_BYTES_MAX: usize = 253;
+/// Several hosts, with their ports.
+const HOSTS_BYTES_MAX: usize = 4_096;
 const DATABASE_BYTES_MAX: usize = 255;
 /// As MariaDB keeps it.
 const ACCOUNT_HOST_BYTES_MAX: usize = 255;

@@ -75,6 +75,7 @@ impl Rotations {
         let current = self.vault.current(grant, path).await?;
         is_exchangeable(current.kind, current.expires.is_some())?;
         let mut at = place(&wish, &current.fields)?;
+        is_of_its_kind(&at, current.kind, &current.fields)?;
         if let Some(admin) = &wish.admin {
             at.pinned = Some(Pinned::of(&self.vault.there(admin).await?));
         }
@@ -98,7 +99,8 @@ impl Rotations {
                 }
             }
         };
-        let is_tried = !is_known && !wish.is_unchecked;
+        // A key is brought to its hosts by the rotation itself: before that nobody can say that it logs in.
+        let is_tried = !is_known && !wish.is_unchecked && at.product != Product::Ssh;
         if is_tried {
             self.logs_in(path, &at, &current, targets).await?;
         }
@@ -186,7 +188,9 @@ fn is_exchangeable(kind: Kind, has_end: bool) -> Result<(), SecretError> {
         Kind::ServiceAccount | Kind::QueueConnection => true,
         Kind::Generic | Kind::ApiKey | Kind::OauthClient => false,
         Kind::OauthToken | Kind::JwtSigningKey | Kind::WebhookSecret | Kind::ObjectStorageConnection => false,
-        Kind::SshKey | Kind::CertificateBundle | Kind::TotpSeed | Kind::Note | Kind::File => false,
+        // On hosts, through their agents.
+        Kind::SshKey => true,
+        Kind::CertificateBundle | Kind::TotpSeed | Kind::Note | Kind::File => false,
     };
     match (has_login, has_end) {
         (true, false) => Ok(()),
@@ -198,9 +202,25 @@ fn is_exchangeable(kind: Kind, has_end: bool) -> Result<(), SecretError> {
             "secret",
             format!(
                 "a {kind} is not exchanged by a driver: {} are",
-                "database-password, service-account and the connections to databases, caches and queues"
+                "database-password, service-account, ssh-key and the connections to databases, caches and queues"
             ),
         )),
+    }
+}
+
+/// Whether what is exchanged is what the driver exchanges.
+fn is_of_its_kind(at: &At, kind: Kind, fields: &Fields) -> Result<(), SecretError> {
+    let has_passphrase = fields.text("passphrase").is_some();
+    match (at.product == Product::Ssh, kind == Kind::SshKey) {
+        (true, true) if has_passphrase => Err(SecretError::invalid(
+            "secret",
+            "its key lies under a passphrase, which the next one would not: write one without (`--remove passphrase`)",
+        )),
+        (true, true) | (false, false) => Ok(()),
+        (true, false) => Err(SecretError::invalid("driver", format!("ssh exchanges keys, and this is a {kind}"))),
+        (false, true) => {
+            Err(SecretError::invalid("driver", format!("keys on hosts are exchanged by ssh, not by {}", at.product)))
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::base::Rotations;
 use super::place::{Errand, Login, Targets, Warrants};
 use super::record::{Claim, ROTATION, Turning};
 use crate::error::SecretError;
-use crate::kinds::{Fields, Patch};
+use crate::kinds::{Fields, Kind, Patch};
 use crate::nouns::{FieldName, SecretPath, Which};
 use crate::rotation::{Credential, Outcome, Step};
 use crate::vault::{Beside, Used};
@@ -192,7 +192,8 @@ pub(crate) fn login_of(opened: &Used) -> Result<Login, SecretError> {
 }
 
 fn password(opened: &Used) -> Result<Secret<String>, SecretError> {
-    Ok(Secret::new(text(&opened.fields, "password", opened)?.to_owned()))
+    let name = if opened.secret.kind() == Kind::SshKey { "private_key" } else { "password" };
+    Ok(Secret::new(text(&opened.fields, name, opened)?.to_owned()))
 }
 
 fn text<'a>(fields: &'a Fields, name: &'static str, opened: &Used) -> Result<&'a str, SecretError> {

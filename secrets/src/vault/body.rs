@@ -78,6 +78,9 @@ pub(super) struct VersionBody {
     /// Of a signing key: its public half, which may be published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwk: Option<String>,
+    /// Of an SSH key: its public line, which hosts are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_line: Option<String>,
 }
 
 /// That a secret is out of use.
@@ -173,6 +176,7 @@ mod tests {
             destroyed: false,
             references: BTreeMap::new(),
             jwk: None,
+            public_line: None,
         };
         Body {
             life: 1,

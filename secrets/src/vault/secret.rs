@@ -209,6 +209,11 @@ impl Secret {
         self.find(which).map(|version| version.bytes)
     }
 
+    /// Of an SSH key the public line of a version, without a comment.
+    pub(crate) fn public_line(&self, number: u64) -> Option<&str> {
+        self.body.version(number)?.public_line.as_deref()
+    }
+
     /// The record that says all this, in its version.
     pub(super) fn judged(&self) -> Judged {
         Judged { place: self.place, version: self.record }

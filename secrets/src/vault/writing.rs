@@ -14,7 +14,7 @@ use super::secret::Secret;
 use super::wishes::{Change, KEEP, Naming, Put};
 use crate::envelope::{Context, seal};
 use crate::error::SecretError;
-use crate::kinds::{Fields, FieldsError, Jwk, Kind, Patch, Totp, tidy};
+use crate::kinds::{Fields, FieldsError, Jwk, Kind, Patch, Totp, bare_ssh_line, tidy};
 use crate::nouns::{Label, SecretPath, Which};
 
 /// What a new version is, before it is sealed.
@@ -191,6 +191,7 @@ impl Vault {
             destroyed: false,
             references: links,
             jwk: public_half(body.kind, &fields),
+            public_line: public_line(body.kind, &fields),
         });
         match put.pending {
             true => drop(body.labels.insert(Label::PENDING.to_owned(), number)),
@@ -338,6 +339,12 @@ fn check(kind: Kind, fields: &Fields, links: &Links) -> Result<(), SecretError> 
 /// Of a signing key what others verify its tokens with.
 fn public_half(kind: Kind, fields: &Fields) -> Option<String> {
     (kind == Kind::JwtSigningKey).then(|| Jwk::of_fields(fields).ok().map(|key| key.json())).flatten()
+}
+
+/// Of an SSH key what hosts are given.
+fn public_line(kind: Kind, fields: &Fields) -> Option<String> {
+    let line = fields.text("public_key").filter(|_| kind == Kind::SshKey)?;
+    bare_ssh_line(line)
 }
 
 /// A record as it is written.

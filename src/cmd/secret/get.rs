@@ -40,8 +40,8 @@ pub(super) async fn get(args: Get, client: &Client, global: &Global) -> Result<(
     let asked = [("version", &args.at), ("field", &args.field)];
     let asked = asked.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", percent(value.as_deref()?))));
     let query = asked.collect::<Vec<_>>().join("&");
-    let place = format!("/api/v1/secret-values/{path}?{query}");
-    let secret = client.get(&place).await.map_err(Failure::of_a_reading)?;
+    let asked = format!("/api/v1/secret-values/{path}?{query}");
+    let secret = client.get(&asked).await.map_err(Failure::of_a_reading)?;
     for said in secret.get("said").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
         output::notice(said, global.json);
     }

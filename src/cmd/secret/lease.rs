@@ -1,5 +1,7 @@
 //! Users that live for a while: asked for, renewed, given back, and the roles of which they are.
 
+mod keyed;
+
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -23,7 +25,14 @@ Examples:
   chancery secret lease list
   chancery secret lease role prod/db/readers --longest 8h
 
-A user is made at the target, his password is shown once, and both end with the lease. `chancery ssh sign-user` is the same for SSH.";
+  chancery secret lease role prod/hosts/deploy --driver ssh --like deploy
+  chancery secret lease get prod/hosts/deploy --for 1h --out id_deploy
+  ssh -i id_deploy deploy@web1.example.internal
+
+A user is made at the target, his password is shown once, and both end with
+the lease. Of SSH nobody is made on any host: what is leased is a key with a
+certificate for accounts that are there, at every host that trusts the SSH
+user CA (`chancery ssh ca`) and fetches what is revoked (`chancery ssh krl`).";
 
 #[derive(Subcommand)]
 pub(super) enum Lease {
@@ -34,6 +43,8 @@ pub(super) enum Lease {
         /// For how long; as the role says where nobody does
         #[arg(long = "for", value_name = "SPAN", value_parser = span)]
         span: Option<Span>,
+        #[command(flatten)]
+        keyed: keyed::Keyed,
     },
     /// Let a user live longer, from now on
     Renew {
@@ -42,6 +53,12 @@ pub(super) enum Lease {
         /// For how long; as long as it was where nobody says
         #[arg(long = "for", value_name = "SPAN", value_parser = span)]
         span: Option<Span>,
+        /// Of SSH: where the new certificate is written
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Replace a file that is no earlier certificate of this key
+        #[arg(long, requires = "out")]
+        force: bool,
     },
     /// Give a user back: he is ended as soon as the target answers
     Revoke {
@@ -70,10 +87,10 @@ pub(super) enum Lease {
 pub(super) struct Role {
     /// Where the role stands
     path: String,
-    /// What is there: postgresql, mariadb, redis. Of a role that is there, what is not said stays as it is
-    #[arg(long, value_name = "DRIVER", requires = "host", requires = "admin", requires = "like")]
+    /// What is there: postgresql, mariadb, redis, ssh. Of a role that is there, what is not said stays as it is
+    #[arg(long, value_name = "DRIVER", requires = "like")]
     driver: Option<String>,
-    /// Its host
+    /// Its host; of ssh none: a certificate counts wherever the user CA is trusted
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
     /// Its port; the usual one where nobody says
@@ -82,10 +99,10 @@ pub(super) struct Role {
     /// The database in which one logs in
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
-    /// The secret of the administrator at the target, who makes the users
+    /// The secret of the administrator at the target, who makes the users; of ssh none
     #[arg(long, value_name = "PATH")]
     admin: Option<String>,
-    /// Whose rights they get: a role of PostgreSQL or MariaDB, a user of Redis
+    /// Whose rights they get: a role of PostgreSQL or MariaDB, a user of Redis; of ssh the accounts, with a space between two
     #[arg(long, value_name = "NAME")]
     like: Option<String>,
     /// How long a lease is where nobody says; an hour
@@ -126,15 +143,9 @@ impl Role {
 /// Runs `chancery secret lease`.
 pub(super) async fn lease(what: Lease, client: &Client, global: &Global) -> Result<(), Failure> {
     match what {
-        Lease::Get { role, span } => {
-            let body = json!({"role": role, "secs": span.map(Span::secs)});
-            let user = client.post(LEASES, &body).await?;
-            shown(&user, &["user", "password", "until", "id"], global);
-        }
-        Lease::Renew { id, span } => {
-            let body = json!({ "secs": span.map(Span::secs) });
-            let lease = client.post(&format!("{}/renew", place(&id)?), &body).await?;
-            shown(&lease, &["id", "user", "until", "until_max"], global);
+        Lease::Get { role, span, keyed } => keyed.get(&role, span, client, global).await?,
+        Lease::Renew { id, span, out, force } => {
+            keyed::renew(&place(&id)?, span, (out.as_deref(), force), client, global).await?;
         }
         Lease::Revoke { id } => {
             client.delete(&place(&id)?).await?;
@@ -196,7 +207,7 @@ async fn role_of(args: Role, client: &Client, global: &Global) -> Result<(), Fai
 
 /// What is set up, so that what is not said stays as it is; nothing where it is set up now.
 async fn present(client: &Client, url: &str, is_new: bool) -> Result<Map<String, Value>, Failure> {
-    let missing = "no role is set up there that could be changed: say --driver, --host, --admin and --like too";
+    let missing = "no role is set up there that could be changed: say --driver, --like, and unless it is ssh --host and --admin too";
     match client.get(url).await {
         Ok(Value::Object(there)) => Ok(there),
         Ok(_) => Ok(Map::new()),
@@ -208,9 +219,9 @@ async fn present(client: &Client, url: &str, is_new: bool) -> Result<Map<String,
 /// What stays of what is there.
 fn kept(args: &Role, there: &Map<String, Value>) -> Map<String, Value> {
     let is_gone = |name: &str| match name {
-        // Each product has its usual one.
-        "port" => args.driver.is_some(),
-        "roots" => args.plain,
+        // Each product has its usual one, and SSH none of them.
+        "port" | "host" | "admin" | "database" if args.driver.is_some() => true,
+        "roots" => args.plain || args.driver.is_some(),
         _ => false,
     };
     let mut body: Map<String, Value> = SETTINGS

@@ -40,16 +40,17 @@ pub(super) struct Rotation {
     /// Where the secret stands; without it, all are listed that you may know of
     path: Option<String>,
     /// Set it up, or change it and leave what is not said as it is: `pair` alternates between two users, `single` changes one user's
-    /// password, `keys` has two of one user
+    /// password, `keys` has two of one user (of ssh alone, two keys of one account)
     #[arg(long, value_parser = PossibleValuesParser::new(["pair", "single", "keys"]), requires = "users", requires = "path")]
     plan: Option<String>,
     /// The users at the target; two for `pair`
     #[arg(long = "user", value_name = "NAME", requires = "path")]
     users: Vec<String>,
-    /// What is there: postgresql, mariadb, redis, ldap, ldaps, exec, http; as the secret's field `engine` says where nobody does
+    /// What is there: postgresql, mariadb, redis, ldap, ldaps, ssh, exec, http; as the secret's field `engine` says where nobody does
     #[arg(long, value_name = "DRIVER", requires = "path")]
     driver: Option<String>,
-    /// Its host, or the name of a program or hook in the server's configuration; as the secret's field says where nobody does
+    /// Its host; of ssh all of them, with a space between two and :PORT where sshd listens elsewhere; or the name of a program or hook in
+    /// the server's configuration; as the secret's field says where nobody does
     #[arg(long, value_name = "HOST", requires = "path")]
     host: Option<String>,
     /// Its port; as the secret's field says, or the usual one
@@ -67,7 +68,7 @@ pub(super) struct Rotation {
     /// So long the credential before goes on; an hour where nobody says, and none of `single`
     #[arg(long, value_name = "SPAN", value_parser = span, requires = "path")]
     overlap: Option<Span>,
-    /// The roots of the target's certificate
+    /// The roots of the target's certificate; of ssh lines of known_hosts, where hosts have no certificates of this house
     #[arg(long, value_name = "FILE", requires = "path")]
     roots: Option<PathBuf>,
     /// Without TLS, to a target elsewhere
@@ -289,6 +290,10 @@ fn shown(rotation: &Value) {
         if let Some(there) = rotation.get(credential).filter(|there| there.is_object()) {
             facts.push((credential, format!("{}, version {}", field(there, "user"), field(there, "version"))));
         }
+    }
+    if let Some(lacks) = rotation.get("lacks").and_then(Value::as_array) {
+        let hosts: Vec<&str> = lacks.iter().filter_map(Value::as_str).collect();
+        facts.push(("waits for", hosts.join(", ")));
     }
     if let Some(trouble) = rotation.get("trouble").filter(|trouble| trouble.is_object()) {
         facts.push(("trouble", format!("{} ({})", field(trouble, "why"), field(trouble, "said"))));

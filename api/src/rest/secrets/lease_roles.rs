@@ -1,12 +1,13 @@
 //! Roles of leases over HTTP: where users that live for a while are made, with what rights, for how long.
 //!
-//! Whoever sets one up may write secrets there, and read the administrator's: where that is sent is said here and nowhere else.
+//! Whoever sets one up may write secrets there, and read the administrator's: where that is sent is said here and nowhere else. Of SSH he
+//! may sign for the accounts himself.
 
 use axum::extract::State as Shared;
 use axum::response::Response;
 use http::StatusCode;
 use policy::{Action, Actor, Grant, Owner, Resource};
-use secrets::{LeaseRole, Line, Place, RoleWish, SecretError, SecretPath};
+use secrets::{LeaseRole, Line, Place, Product, RoleWish, SecretError, SecretPath};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +16,7 @@ use super::{granted, owner_of, path_of};
 use crate::app::App;
 use crate::intake::{Caller, Json, Segment, json};
 use crate::problem::Problem;
+use crate::tenants::{PROFILE, Tenants, accounts};
 
 /// Where users are made, and how.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -24,25 +26,28 @@ pub(crate) struct NewLeaseRole {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     owner: Option<Owner>,
-    /// `postgresql`, `mariadb` or `redis`.
+    /// `postgresql`, `mariadb`, `redis` or `ssh`.
     driver: String,
-    host: String,
+    /// Of SSH none: a certificate counts at every host that trusts the SSH user CA.
+    #[serde(default)]
+    host: Option<String>,
     /// Absent: the usual one.
     #[serde(default)]
     port: Option<u16>,
     /// The database in which one logs in.
     #[serde(default)]
     database: Option<String>,
-    /// The secret of who makes them; the caller may read it.
+    /// The secret of who makes them; the caller may read it. Of SSH none: the caller may sign for the accounts himself.
+    #[serde(default)]
     #[schema(example = "infra/postgres-admin")]
-    admin: String,
+    admin: Option<String>,
     /// The roots of the target's certificate (PEM): it is spoken to by TLS. Without them it is this host.
     #[serde(default)]
     roots: Option<String>,
     /// It is spoken to without TLS although it is another host: whoever is on the way reads passwords.
     #[serde(default)]
     plain: bool,
-    /// Whose rights they get: a role of PostgreSQL or MariaDB, a user of Redis.
+    /// Whose rights they get: a role of PostgreSQL or MariaDB, a user of Redis; of SSH the accounts, with a space between two.
     #[schema(example = "readers")]
     like: String,
     /// How long a lease is where nobody says, in seconds; absent: an hour, or the longest where that is shorter.
@@ -59,10 +64,14 @@ pub(crate) struct LeaseRoleInfo {
     path: String,
     owner: String,
     driver: &'static str,
-    host: String,
-    port: u16,
+    /// Of SSH absent, as the two after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     database: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     admin: Option<String>,
     /// `here`, `tls` or `plain`.
     line: &'static str,
@@ -99,9 +108,17 @@ pub(crate) async fn put(
     let grant =
         app.authorize(&actor, Action::WriteSecret, Resource::secret(Some(owner.clone()), path.as_str())).await?;
     let wish = wish(new)?;
-    let _granted = granted(&app, &actor, Action::ReadSecret, &wish.admin).await?;
-    let (leases, places) = (app.leases().clone(), app.places().clone());
-    let set = async move { leases.set_role(grant, &path, &owner, wish, &places).await };
+    if let Some(admin) = &wish.admin {
+        let _granted = granted(&app, &actor, Action::ReadSecret, admin).await?;
+    }
+    if wish.place.product == Some(Product::Ssh) {
+        // Whoever leases is given what this caller may sign.
+        let accounts = accounts(&wish.like).map_err(|why| Problem::field("like", why))?;
+        let _granted =
+            app.authorize(&actor, Action::SignSshUser, Resource::ssh(Some(owner.clone()), accounts, PROFILE)).await?;
+    }
+    let (leases, tenants) = (app.leases().clone(), Tenants::of(&app));
+    let set = async move { leases.set_role(grant, &path, &owner, wish, &tenants).await };
     let role = app.secret_to_its_end(set).await?;
     Ok(json(StatusCode::OK, &info(&role)))
 }
@@ -151,10 +168,14 @@ pub(super) async fn role(
 
 fn wish(new: NewLeaseRole) -> Result<RoleWish, Problem> {
     let NewLeaseRole { owner: _, driver, host, port, database, admin, roots, plain, like, secs, secs_max } = new;
+    let product = product(Some(&driver))?;
+    if host.is_none() && product != Some(Product::Ssh) {
+        return Err(Problem::field("host", "Say where it is; of ssh alone there is no place."));
+    }
     Ok(RoleWish {
-        place: Place { product: product(Some(&driver))?, host: Some(host), port, database, account_host: None },
-        admin: path_of(&admin)?,
-        line: line(roots, plain)?,
+        place: Place { product, host, port, database, account_host: None },
+        admin: admin.as_deref().map(path_of).transpose()?,
+        line: line(None, roots, plain)?,
         like,
         secs: secs.unwrap_or_else(|| SECS.min(secs_max)),
         secs_max,
@@ -163,22 +184,24 @@ fn wish(new: NewLeaseRole) -> Result<RoleWish, Problem> {
 
 fn info(role: &LeaseRole) -> LeaseRoleInfo {
     let (at, (secs, secs_max)) = (role.at(), role.secs());
+    let has_place = at.product != Product::Ssh;
     LeaseRoleInfo {
         path: role.path().to_string(),
         owner: role.owner().to_string(),
         driver: at.product.as_str(),
-        host: at.host.clone(),
-        port: at.port,
+        host: has_place.then(|| at.host.clone()),
+        port: has_place.then_some(at.port),
         database: at.database.clone(),
         admin: at.admin.clone(),
         line: match at.line {
             Line::Here => "here",
             Line::Tls { .. } => "tls",
             Line::Plain => "plain",
+            Line::Known { .. } => "known",
         },
         roots: match &at.line {
             Line::Tls { roots } => Some(roots.clone()),
-            Line::Here | Line::Plain => None,
+            Line::Here | Line::Known { .. } | Line::Plain => None,
         },
         like: role.like().to_owned(),
         secs,

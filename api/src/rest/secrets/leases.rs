@@ -6,7 +6,7 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use http::StatusCode;
 use policy::{Action, Actor, Grant, Resource, Timestamp};
-use secrets::{Lease, LeaseStage, Leased};
+use secrets::{Lease, LeaseStage, LeaseWish, Leased, Product, Renewed};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -21,6 +21,7 @@ use crate::rest::cursors;
 
 /// Of which list a cursor is.
 const LIST: &str = "leases";
+use crate::tenants::Tenants;
 use crate::warden::Warden;
 
 /// Which user is asked for.
@@ -33,6 +34,10 @@ pub(crate) struct NewLease {
     /// For how long, in seconds; absent: as the role says.
     #[serde(default)]
     secs: Option<u64>,
+    /// Of SSH: a public key of one's own, as a line of OpenSSH; absent: one is drawn.
+    #[serde(default)]
+    #[schema(example = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI... alice@laptop")]
+    public_key: Option<String>,
 }
 
 /// For how long, from now on.
@@ -61,12 +66,21 @@ pub(crate) struct LeaseInfo {
     role: String,
     owner: String,
     driver: &'static str,
-    host: String,
-    port: u16,
+    /// Of SSH absent, as the two after it: a certificate counts at every host that trusts the SSH user CA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     database: Option<String>,
-    /// What the user is called at the target.
+    /// What the user is called at the target; of SSH in the comment of his key.
     user: String,
+    /// Of SSH: the accounts that he logs in to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    accounts: Vec<String>,
+    /// Of SSH: his public key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
     /// `making`, `live`, `ending`, `ended`.
     state: &'static str,
     /// Who asked for it.
@@ -94,10 +108,27 @@ pub(crate) struct LeaseInfo {
 pub(crate) struct LeasedUser {
     #[serde(flatten)]
     lease: LeaseInfo,
-    /// With what he logs in.
-    password: String,
+    /// With what he logs in; of SSH absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<String>,
+    /// Of SSH: the private key that was drawn, in the form of OpenSSH; absent where the key is the caller's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_key: Option<String>,
+    /// Of SSH: the certificate, one line, for `KEY-cert.pub`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
     /// The entry of the log that says to whom it was shown.
     leaf: u64,
+}
+
+/// A user who lives longer.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RenewedUser {
+    #[serde(flatten)]
+    lease: LeaseInfo,
+    /// Of SSH: the certificate that holds from now on, one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
 }
 
 /// A page of leases.
@@ -140,13 +171,17 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let path = path_of(&new.role)?;
     let (_, grant) = role(&app, &actor, Action::LeaseSecret, &path).await?;
-    let (leases, places, warden) = (app.leases().clone(), app.places().clone(), Warden::lease(&app));
-    let made = async move { leases.lease(grant, &path, new.secs, &warden, &places).await };
+    let (leases, tenants, warden) = (app.leases().clone(), Tenants::of(&app), Warden::lease(&app));
+    let wish = LeaseWish { secs: new.secs, public_key: new.public_key };
+    let made = async move { leases.lease(grant, &path, wish, &warden, &tenants).await };
     let made = app.secret_to_its_end(made).await;
     // Whoever is there and should not be is ended, and the end of whoever should is known.
     app.lease_asked().notify_one();
-    let Leased { lease, password, leaf } = made?;
-    let user = LeasedUser { lease: info(&lease), password: password.expose().clone(), leaf };
+    let Leased { lease, password, document, leaf } = made?;
+    let shown = Some(password.expose().clone()).filter(|shown| !shown.is_empty());
+    let (password, private_key) = if lease.public_key().is_some() { (None, shown) } else { (shown, None) };
+    let certificate = document.map(|document| document.text);
+    let user = LeasedUser { lease: info(&lease), password, private_key, certificate, leaf };
     Ok(json(StatusCode::CREATED, &user))
 }
 
@@ -191,7 +226,7 @@ pub(crate) async fn show(
 /// Lets a user live longer, from now on.
 #[utoipa::path(post, path = "/api/v1/secret-leases/{id}/renew", tag = "secrets", operation_id = "renewLease",
     request_body = LongerLease, params(("id" = String, Path, description = "The lease's name")),
-    responses((status = 200, description = "It is renewed", body = LeaseInfo),
+    responses((status = 200, description = "It is renewed", body = RenewedUser),
         (status = 409, description = "It has reached its longest, or the target refused"),
         (status = 410, description = "It is over"),
         (status = 503, description = "The target does not answer")))]
@@ -202,10 +237,11 @@ pub(crate) async fn renew(
     Json(longer): Json<LongerLease>,
 ) -> Result<Response, Problem> {
     let (_, grant) = lease(&app, &actor, Action::LeaseSecret, &id).await?;
-    let (leases, places, warden) = (app.leases().clone(), app.places().clone(), Warden::lease(&app));
-    let renewed = async move { leases.renew(grant, &id, longer.secs, &warden, &places).await };
-    let lease = app.secret_to_its_end(renewed).await?;
-    Ok(json(StatusCode::OK, &info(&lease)))
+    let (leases, tenants, warden) = (app.leases().clone(), Tenants::of(&app), Warden::lease(&app));
+    let renewed = async move { leases.renew(grant, &id, longer.secs, &warden, &tenants).await };
+    let Renewed { lease, document } = app.secret_to_its_end(renewed).await?;
+    let renewed = RenewedUser { lease: info(&lease), certificate: document.map(|document| document.text) };
+    Ok(json(StatusCode::OK, &renewed))
 }
 
 /// Gives a user back: he is ended as soon as the target answers.
@@ -259,16 +295,22 @@ async fn lease(app: &App, actor: &Actor, action: Action, id: &str) -> Result<(Le
 
 fn info(lease: &Lease) -> LeaseInfo {
     let (at, (since, until, until_max)) = (lease.at(), lease.times());
+    let has_place = at.product != Product::Ssh;
     let trouble = lease.trouble().filter(|_| lease.stage() != LeaseStage::Ended);
     LeaseInfo {
         id: lease.id().to_owned(),
         role: lease.role().to_string(),
         owner: lease.owner().to_string(),
         driver: at.product.as_str(),
-        host: at.host.clone(),
-        port: at.port,
+        host: has_place.then(|| at.host.clone()),
+        port: has_place.then_some(at.port),
         database: at.database.clone(),
         user: lease.user().to_owned(),
+        accounts: match at.product {
+            Product::Ssh => lease.like().split_whitespace().map(str::to_owned).collect(),
+            _ => Vec::new(),
+        },
+        public_key: lease.public_key().map(str::to_owned),
         state: lease.stage().as_str(),
         by: lease.by().to_owned(),
         since: moment(since),

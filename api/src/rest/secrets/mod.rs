@@ -1,7 +1,7 @@
 //! Secrets over HTTP: each reading is in the log before its answer is made.
 //!
 //! `secrets` is what there is to say of them, `secret-changes` what happens to them, `secret-values` their values, `secret-cache-reads` what was read from caches,
-//! `secret-rotations` how they are exchanged, `secret-refreshes` how tokens are got anew, `secret-lease-roles` and `secret-leases` the users that live for a while, `secret-acts` what is done with them: a path may have any number of levels, so none
+//! `secret-rotations` how they are exchanged, `secret-refreshes` how tokens are got anew, `secret-lease-roles` and `secret-leases` the users that live for a while, `ssh-host-keys` and `ssh-host-reports` SSH keys on hosts, `secret-acts` what is done with them: a path may have any number of levels, so none
 //! of these stands behind one.
 
 mod certificates;
@@ -14,6 +14,7 @@ pub(crate) mod found;
 pub(crate) mod acts;
 pub(crate) mod changes;
 pub(crate) mod codes;
+pub(crate) mod hosts;
 pub(crate) mod kept;
 pub(crate) mod lease_roles;
 pub(crate) mod leases;

@@ -61,6 +61,9 @@ pub(crate) struct RotationInfo {
     next: Option<Timestamp>,
     /// How often the target did not answer, at this step.
     times_away: u32,
+    /// Of `ssh`, where one is shown: the hosts whose agents have not said yet that they have exactly the keys that are in force.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) lacks: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<TroubleInfo>,
     /// Who said last that what was in use leaked.
@@ -154,6 +157,7 @@ pub(super) fn info(app: &App, turning: &Turning) -> RotationInfo {
             Line::Here => "here",
             Line::Tls { .. } => "tls",
             Line::Plain => "plain",
+            Line::Known { .. } => "known",
         },
         roots: None,
         overlap_secs: *overlap_secs,
@@ -171,6 +175,7 @@ pub(super) fn info(app: &App, turning: &Turning) -> RotationInfo {
         since: moment(rotation.since()),
         next: app.rotations().due(turning, seconds(app.world().now())).map(moment),
         times_away: rotation.times_away(),
+        lacks: Vec::new(),
         trouble: trouble(rotation),
         leaked: turning.leaked().map(leaked),
     }
@@ -179,7 +184,7 @@ pub(super) fn info(app: &App, turning: &Turning) -> RotationInfo {
 /// One of them, with all that was said of it.
 pub(super) fn whole(app: &App, turning: &Turning) -> RotationInfo {
     let roots = match &turning.at().line {
-        Line::Tls { roots } => Some(roots.clone()),
+        Line::Tls { roots: text } | Line::Known { hosts: text } => Some(text.clone()),
         Line::Here | Line::Plain => None,
     };
     RotationInfo { roots, ..info(app, turning) }

@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::found::altered;
+use super::hosts::lacks;
 use super::rotation_shown::{Rehearsal, RotationInfo, credential, info, rehearsed, seconds, whole};
 use super::{granted, path_of};
 use crate::app::App;
+use crate::exchanges::Exchanges;
 use crate::intake::{Caller, Json, Params, Segment, json, page_rows};
 use crate::problem::Problem;
 use crate::rest::cursors;
@@ -56,10 +58,11 @@ pub(crate) struct NewRotation {
     /// How often a step is tried while the target does not answer, 1 to 100, with growing pauses.
     #[serde(default)]
     tries_away: Option<u32>,
-    /// `postgresql`, `mariadb`, `redis`, `ldap` (StartTLS), `ldaps`, `exec` or `http`; absent: as the secret's field `engine` says.
+    /// `postgresql`, `mariadb`, `redis`, `ldap` (StartTLS), `ldaps`, `ssh`, `exec` or `http`; absent: as the secret's field `engine` says.
     #[serde(default)]
     driver: Option<String>,
-    /// Absent: as the secret's field says. Of `exec` and `http` the name of the program or the hook in the server's configuration.
+    /// Absent: as the secret's field says. Of `ssh` all hosts that have the key, with a space between two, each with `:PORT` where its sshd
+    /// listens elsewhere. Of `exec` and `http` the name of the program or the hook in the server's configuration.
     #[serde(default)]
     host: Option<String>,
     /// Absent: as the secret's field says, or the usual one.
@@ -73,7 +76,8 @@ pub(crate) struct NewRotation {
     #[serde(default)]
     #[schema(example = "localhost")]
     account_host: Option<String>,
-    /// The roots of the target's certificate (PEM): it is spoken to by TLS. Without them it is this host.
+    /// The roots of the target's certificate (PEM): it is spoken to by TLS. Without them it is this host. Of `ssh` lines of known_hosts;
+    /// without them hosts are known by certificates of this house's SSH host CA.
     #[serde(default)]
     roots: Option<String>,
     /// It is spoken to without TLS although it is another host: whoever is on the way reads passwords.
@@ -184,7 +188,9 @@ pub(crate) async fn show(
     let path = path_of(&path)?;
     let _granted = granted(&app, &actor, Action::ListSecrets, &path).await?;
     let turning = there(&app, &path).await?;
-    Ok(json(StatusCode::OK, &whole(&app, &turning)))
+    let mut shown = whole(&app, &turning);
+    shown.lacks = lacks(&app, &turning).await?;
+    Ok(json(StatusCode::OK, &shown))
 }
 
 /// Sets up a rotation of a secret, or changes one that rests. What is current is what logs in, which is tried at a new place. A dry run
@@ -211,15 +217,15 @@ pub(crate) async fn put(
     if let Some(admin) = &wish.admin {
         let _granted = granted(&app, &actor, Action::ReadSecret, admin).await?;
     }
-    let (rotations, places) = (app.rotations().clone(), app.places().clone());
+    let (rotations, exchanges) = (app.rotations().clone(), Exchanges::of(&app));
     if is_dry {
-        let set = async move { rotations.set_dry(grant, &path, wish, &places).await };
+        let set = async move { rotations.set_dry(grant, &path, wish, &exchanges).await };
         let (turning, is_tried) = app.secret_to_its_end(set).await?;
         let rehearsal = rehearsal(&app, &turning, Word::Rotate)?;
         let logs_in = is_tried.then(|| credential(turning.rotation().current()));
         return Ok(json(StatusCode::OK, &Rehearsal { logs_in, ..rehearsal }));
     }
-    let set = async move { rotations.set(grant, &path, wish, &places).await };
+    let set = async move { rotations.set(grant, &path, wish, &exchanges).await };
     let turning = app.secret_to_its_end(set).await?;
     app.rotation_asked().notify_one();
     Ok(json(StatusCode::OK, &info(&app, &turning)))
@@ -318,7 +324,7 @@ fn wish(new: NewRotation) -> Result<TurningWish, Problem> {
     let distance_secs = new.distance_secs.unwrap_or(overlap_secs);
     let settings = Settings { plan, overlap_secs, distance_secs, bounds, schedule };
     let product = product(new.driver.as_deref())?;
-    let line = line(new.roots, new.plain)?;
+    let line = line(product, new.roots, new.plain)?;
     let admin = new.admin.as_deref().map(path_of).transpose()?;
     let (account_host, is_unchecked) = (new.account_host, new.unchecked);
     let place = Place { product, host: new.host, port: new.port, database: new.database, account_host };
@@ -332,8 +338,9 @@ pub(super) fn product(word: Option<&str>) -> Result<Option<Product>, Problem> {
 }
 
 /// How it is spoken to, as somebody says it.
-pub(super) fn line(roots: Option<String>, plain: bool) -> Result<Line, Problem> {
+pub(super) fn line(product: Option<Product>, roots: Option<String>, plain: bool) -> Result<Line, Problem> {
     match (roots, plain) {
+        (Some(hosts), false) if product == Some(Product::Ssh) => Ok(Line::Known { hosts }),
         (None, false) => Ok(Line::Here),
         (Some(roots), false) => Ok(Line::Tls { roots }),
         (None, true) => Ok(Line::Plain),
@@ -343,7 +350,7 @@ pub(super) fn line(roots: Option<String>, plain: bool) -> Result<Line, Problem> 
 
 /// How long an overlap is where nobody says.
 const OVERLAP_SECS: u64 = 3_600;
-const DRIVERS: &str = "There is a driver for postgresql, mariadb, redis, ldap, ldaps, exec and http.";
+const DRIVERS: &str = "There is a driver for postgresql, mariadb, redis, ldap, ldaps, ssh, exec and http.";
 
 fn plan(word: &str, users: Vec<String>) -> Result<Plan, Problem> {
     match (word, <[String; 1]>::try_from(users)) {

@@ -161,7 +161,7 @@ impl Bench {
             now: NOW,
         };
         let key = ssh_key::parse(line).unwrap();
-        let facts = SshFacts { key, key_id: "alice".to_owned(), validity_secs: None, nonce: [7; 32] };
+        let facts = SshFacts { key, key_id: "alice".to_owned(), life: Lifetime::ByProfile, nonce: [7; 32] };
         ssh::draft(grant, under, facts).unwrap()
     }
 }

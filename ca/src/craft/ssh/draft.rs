@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hsm::Message;
-use policy::{Grant, MAX_PRINCIPALS, Principal, Serial, Timestamp};
+use policy::{Grant, MAX_PRINCIPALS, Principal, Serial, Timestamp, Validity};
 use serde_json::json;
 use store::Kind;
 
+use crate::craft::leaf::Lifetime;
 use crate::craft::ssh::body::{Body, register_serial_tail};
 use crate::craft::ssh::lint::Ssh;
-use crate::drafting::{Draft, Facts, ProfileStamp, validity};
+use crate::drafting::{BACKDATE_SECS_MAX, Draft, Facts, ProfileStamp, until, validity};
 use crate::error::DraftError;
 use crate::intake::SshKey;
 use crate::issuers::SshCa;
@@ -20,7 +21,7 @@ use crate::profiles::{Profile, Rules};
 pub(crate) struct SshFacts {
     pub(crate) key: SshKey,
     pub(crate) key_id: String,
-    pub(crate) validity_secs: Option<u64>,
+    pub(crate) life: Lifetime,
     pub(crate) nonce: [u8; 32],
 }
 
@@ -45,8 +46,7 @@ pub(crate) fn draft(grant: Grant, under: Under, request: SshFacts) -> Result<Dra
     profile.check_key(request.key.key.kind()).map_err(|e| DraftError::new("public_key", e))?;
     check_key_id(&request.key_id)?;
     let principals = principals(&grant)?;
-    let secs = profile.lifetime_secs(request.validity_secs).map_err(|e| DraftError::new("validity", e))?;
-    let validity = validity(now, secs, None)?;
+    let validity = life(now, request.life, &profile)?;
     let seconds =
         |at: Timestamp| u64::try_from(at.unix()).map_err(|_| DraftError::new("validity", "it begins before 1970"));
     let body = Body {
@@ -77,6 +77,25 @@ pub(crate) fn draft(grant: Grant, under: Under, request: SshFacts) -> Result<Dra
         subject: request.key_id,
     };
     Ok(Draft::new(grant, facts, Ssh { ca, profile, key: request.key, now }))
+}
+
+/// From when to when it holds. An SSH CA has no end of its own.
+fn life(now: Timestamp, asked: Lifetime, profile: &Profile) -> Result<Validity, DraftError> {
+    let refused = |why: String| DraftError::new("validity", why);
+    let secs = match asked {
+        Lifetime::ByProfile => profile.lifetime_secs(None),
+        Lifetime::Secs(secs) => profile.lifetime_secs(Some(secs)),
+        Lifetime::Until(end) => {
+            let longest = profile.max_validity_secs;
+            let bounds = Validity::new(now.plus_secs(-longest), end).map_err(|why| refused(why.to_string()))?;
+            let life = until(now, end, (longest, BACKDATE_SECS_MAX), bounds)?;
+            return match life.secs() < profile.min_validity_secs {
+                true => Err(refused(format!("it would end at {end}; {} s is the shortest", profile.min_validity_secs))),
+                false => Ok(life),
+            };
+        }
+    };
+    validity(now, secs.map_err(refused)?, None)
 }
 
 /// Principals, each once, in their order.

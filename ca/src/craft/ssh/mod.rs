@@ -10,6 +10,7 @@ mod draft;
 
 mod sign;
 
+pub(crate) use body::register_serial_tail;
 #[cfg(test)]
 pub(crate) use draft::{SshFacts, Under, draft};
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use policy::{Owner, Principal};
 use store::Issued;
 
+use crate::craft::leaf::Lifetime;
+
 /// A request for an SSH certificate.
 #[derive(Clone, Debug)]
 pub struct SshRequest {
@@ -14,8 +16,8 @@ pub struct SshRequest {
     pub principals: Vec<Principal>,
     /// What sshd logs before the actor's id, which stands in brackets after it; default: the id alone.
     pub key_id: Option<String>,
-    /// Lifetime; default: the profile's.
-    pub validity_secs: Option<u64>,
+    /// How long it is to live, within the profile's bounds.
+    pub life: Lifetime,
 }
 
 /// An issued SSH certificate.

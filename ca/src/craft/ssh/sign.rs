@@ -58,7 +58,7 @@ impl SshSigner {
             serial: self.office.serials.next(),
             now: self.office.checks.clock.now().await?,
         };
-        let facts = SshFacts { key, key_id: key_id.clone(), validity_secs: request.validity_secs, nonce };
+        let facts = SshFacts { key, key_id: key_id.clone(), life: request.life, nonce };
         let issued = self.office.issue(draft(grant, under, facts)?).await?;
         let certificate = line(&issued, &key_id);
         let certificate = certificate

@@ -79,7 +79,10 @@ impl Table {
 }
 
 /// What is told of a round.
-const LINES: [(&str, fn(&Seen) -> f64); 4] = [
+/// A line's words and what it shows.
+type Line = (&'static str, fn(&Seen) -> f64);
+
+const LINES: [Line; 4] = [
     ("answers a second", |seen| seen.rate),
     ("the server's CPU time of one answer, microseconds", |seen| seen.server_us),
     ("p50 of one answer, ms", |seen| seen.p50_ms),

@@ -1,0 +1,133 @@
+//! The page: how one file of public keys is kept. Straight down, and after each step what a crash there means.
+//!
+//! What stands there outlives a server that is away or refuses: who cannot ask locks nobody out. A secret that is out of use has no keys, and
+//! then its lines go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrets::ssh_fingerprint;
+use tokio::sync::{Semaphore, watch};
+
+use super::found::lack;
+use super::nap::nap;
+use super::pace::Pace;
+use super::wake::Sleeper;
+use crate::credential::{keys_in, with_keys};
+use crate::deploy::{Desk, Placing, status_path};
+use crate::disk::{Image, read_json};
+use crate::error::AgentError;
+use crate::look::{SecretState, SecretStatus};
+use crate::plan::AuthorizedKeys;
+use crate::source::{Reach, host_keys};
+
+/// Keeps one file.
+pub(crate) struct KeysKeeper {
+    pub plan: Arc<AuthorizedKeys>,
+    pub reach: Arc<Reach>,
+    /// How many may ask a server at the same time.
+    pub permits: Arc<Semaphore>,
+    /// Turns true when the agent is to end.
+    pub stop: watch::Receiver<bool>,
+    pub sleeper: Sleeper,
+    /// What this run told the server last.
+    pub told: Option<Vec<String>>,
+}
+
+/// What a pass came to.
+struct Kept {
+    versions: Vec<u64>,
+    is_new: bool,
+}
+
+impl KeysKeeper {
+    /// One pass, and how long to wait. Never fails: what went wrong is in the status.
+    pub async fn pass(&mut self) -> (SecretStatus, Duration) {
+        let plan = Arc::clone(&self.plan);
+        let kept = self.keep().await;
+        let path = status_path(&self.reach.state_dir, &plan.name);
+        let before: Option<SecretStatus> = read_json(&path).ok().flatten();
+        let before = before.unwrap_or_else(|| SecretStatus::pending(&plan.name, plan.file.path.clone()));
+        let (status, pause) = self.settled(before, kept);
+        let written = Desk::open(&*self.reach.disk, &self.reach.state_dir, &plan.name)
+            .and_then(|desk| desk.write_status(&status));
+        if let Err(error) = written {
+            tracing::error!(keys = plan.name, error = error.chain(), "the status cannot be written");
+        }
+        (status, pause)
+    }
+
+    /// Until the next pass; false if the agent is to end.
+    pub async fn wait(&mut self, pause: Duration) -> bool {
+        nap(pause, self.stop.clone(), self.sleeper.clone()).await
+    }
+
+    async fn keep(&mut self) -> Result<Kept, AgentError> {
+        let (plan, reach) = (Arc::clone(&self.plan), Arc::clone(&self.reach));
+        // 1. The place first: nothing is asked for that could not be put anywhere. What a crash left beside it goes.
+        let placing = Placing::open(&*reach.disk, &plan.file)?;
+        // 2. Which keys are in force. Crash before or after: the next pass asks.
+        let keys = self.asking(host_keys::in_force(&reach.world, &plan)).await?;
+        let there = placing.standing()?;
+        let text = there.as_ref().map_or(&[][..], Image::content);
+        let image = Image::new(with_keys(text, &plan.secret, &keys, plan.options.as_deref()), plan.file.mode)
+            .of(plan.file.uid, plan.file.gid);
+        let is_new = there.as_ref() != Some(&image) && !(there.is_none() && keys.is_empty());
+        if is_new {
+            // 3. Whole, beside the old one, and then by one rename. Crash before the rename: the old file; after: the new one.
+            placing.write(&image)?;
+            placing.place()?;
+            tracing::info!(keys = plan.name, file = %plan.file.path.display(), "other keys stand there");
+        }
+        // 4. What stands there is told, where the server does not know it from this run. Crash before: the next run tells it.
+        let standing = keys_in(image.content(), &plan.secret);
+        let fingerprints: Vec<String> = standing.iter().filter_map(|(_, line)| ssh_fingerprint(line)).collect();
+        if self.told.as_ref() != Some(&fingerprints) {
+            self.asking(host_keys::report(&reach.world, &plan, &fingerprints)).await?;
+            self.told = Some(fingerprints);
+        }
+        Ok(Kept { versions: standing.into_iter().map(|(version, _)| version).collect(), is_new })
+    }
+
+    async fn asking<T>(&self, question: impl Future<Output = Result<T, AgentError>>) -> Result<T, AgentError> {
+        let mut stop = self.stop.clone();
+        let _permit = self.permits.acquire().await.map_err(|_| AgentError::Stopped)?;
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => Err(AgentError::Stopped),
+            answer = question => answer,
+        }
+    }
+
+    fn settled(&self, before: SecretStatus, kept: Result<Kept, AgentError>) -> (SecretStatus, Duration) {
+        let (plan, world) = (&self.plan, &self.reach.world);
+        let file = plan.file.path.clone();
+        let in_place = file.symlink_metadata().is_ok_and(|found| found.is_file());
+        let mut status = SecretStatus { in_place, file, ..before };
+        let mut asked_secs = 0;
+        match kept {
+            Ok(Kept { versions, is_new }) => {
+                let each = versions.into_iter().map(|version| (format!("{}#{version}", plan.secret), version));
+                status.versions = each.collect::<BTreeMap<_, _>>();
+                status.changes += u64::from(is_new);
+                status.last_answer = Some(world.now());
+                (status.state, status.last_error, status.lack) = (SecretState::Ok, None, None);
+                status.failures = 0;
+            }
+            Err(AgentError::Stopped) => return (status, Duration::ZERO),
+            Err(error) => {
+                if let AgentError::Busy { retry_after_secs, .. } = &error {
+                    asked_secs = *retry_after_secs;
+                }
+                tracing::warn!(keys = plan.name, error = error.chain(), "the keys stay as they are");
+                (status.state, status.last_error) = (SecretState::Failed, Some(error.chain()));
+                status.lack = Some(lack(&error));
+                status.failures = status.failures.saturating_add(1);
+            }
+        }
+        let pause = Pace { poll: plan.poll, failures: status.failures, asked_secs, due: None }.pause(world);
+        status.next_look = Some(world.now().plus_secs(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX)));
+        (status, pause)
+    }
+}

@@ -1,0 +1,125 @@
+//! The one key that logs in, behind the protocol of ssh-agent (draft-ietf-sshm-ssh-agent): ssh asks for signatures, and has no key.
+//!
+//! So it stands in no file, no argument and no environment. The socket lies in a folder of its own that nobody else enters, and ends with
+//! the login.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use policy::Secret;
+use signature::Signer as _;
+use ssh_key::private::KeypairData;
+use ssh_key::{PrivateKey, Signature};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinHandle;
+
+/// An agent with one key; it ends when it is dropped.
+pub(super) struct Keeper {
+    serves: JoinHandle<()>,
+    asked: Arc<AtomicBool>,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.serves.abort();
+    }
+}
+
+impl Keeper {
+    /// Begins to answer at a socket.
+    ///
+    /// # Errors
+    /// In a sentence, without the key.
+    pub fn begin(socket: &Path, private: &Secret<String>) -> Result<Keeper, String> {
+        let key = PrivateKey::from_openssh(private.expose())
+            .map_err(|_| "the version's private key is none of OpenSSH".to_owned())?;
+        if key.is_encrypted() {
+            return Err("the version's private key lies under a passphrase".to_owned());
+        }
+        let listener = UnixListener::bind(socket).map_err(|error| format!("no socket for ssh: {error}"))?;
+        let (key, asked) = (Arc::new(key), Arc::new(AtomicBool::new(false)));
+        let seen = Arc::clone(&asked);
+        let serves = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (key, seen) = (Arc::clone(&key), Arc::clone(&seen));
+                tokio::spawn(async move {
+                    let _ = serve(stream, &key, &seen).await;
+                });
+            }
+        });
+        Ok(Keeper { serves, asked })
+    }
+
+    /// Whether a signature was asked for that is not made here: the host's sshd takes the key all the same.
+    pub fn was_asked_in_vain(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+}
+
+async fn serve(mut stream: UnixStream, key: &PrivateKey, asked: &AtomicBool) -> io::Result<()> {
+    loop {
+        let length = stream.read_u32().await? as usize;
+        if !(1..=MESSAGE_BYTES_MAX).contains(&length) {
+            return Ok(());
+        }
+        let mut message = vec![0; length];
+        stream.read_exact(&mut message).await?;
+        let answer = answer(&message, key, asked).unwrap_or_else(|| vec![FAILURE]);
+        let length = u32::try_from(answer.len()).map_err(io::Error::other)?;
+        stream.write_u32(length).await?;
+        stream.write_all(&answer).await?;
+    }
+}
+
+/// None: it is refused.
+fn answer(message: &[u8], key: &PrivateKey, asked: &AtomicBool) -> Option<Vec<u8>> {
+    let (kind, rest) = message.split_first()?;
+    let blob = key.public_key().to_bytes().ok()?;
+    match *kind {
+        REQUEST_IDENTITIES => {
+            let one = [&[IDENTITIES_ANSWER][..], &1u32.to_be_bytes()].concat();
+            Some([one, string(&blob)?, string(b"")?].concat())
+        }
+        SIGN_REQUEST => {
+            let (wanted, rest) = split(rest)?;
+            let (data, _flags) = split(rest)?;
+            if wanted != blob {
+                return None;
+            }
+            let signature = sign(key, data);
+            asked.store(signature.is_none(), Ordering::Release);
+            let signature: Vec<u8> = signature?.try_into().ok()?;
+            Some([vec![SIGN_RESPONSE], string(&signature)?].concat())
+        }
+        _ => None,
+    }
+}
+
+/// Of the kinds of keys that are drawn here; of others it is known that they were asked for.
+fn sign(key: &PrivateKey, data: &[u8]) -> Option<Signature> {
+    match key.key_data() {
+        KeypairData::Ed25519(pair) => pair.try_sign(data).ok(),
+        KeypairData::Ecdsa(pair) => pair.try_sign(data).ok(),
+        _ => None,
+    }
+}
+
+fn string(bytes: &[u8]) -> Option<Vec<u8>> {
+    Some([&u32::try_from(bytes.len()).ok()?.to_be_bytes()[..], bytes].concat())
+}
+
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(u32::from_be_bytes(*length) as usize)
+}
+
+const FAILURE: u8 = 5;
+const REQUEST_IDENTITIES: u8 = 11;
+const IDENTITIES_ANSWER: u8 = 12;
+const SIGN_REQUEST: u8 = 13;
+const SIGN_RESPONSE: u8 = 14;
+/// What is signed at a login is some hundred bytes.
+const MESSAGE_BYTES_MAX: usize = 64 << 10;

@@ -1,0 +1,250 @@
+//! A login by OpenSSH's own client, with a host key that was known before, and a key that ssh never holds ([`super::keeper`]).
+//!
+//! The name is looked up here and the address held against what may be dialled, so that ssh goes nowhere else. It runs with an environment
+//! of three variables and no configuration, and does nothing at the host but `true`.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use policy::Secret;
+use secrets::rotation::Outcome;
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+
+use super::hosts::SshHost;
+use super::keeper::Keeper;
+use crate::allowed::Allowed;
+
+/// By what host keys are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trusted {
+    /// Certificates of these CAs, a line of OpenSSH each.
+    Authorities(String),
+    /// Lines of known_hosts.
+    Known(String),
+}
+
+/// Logins at hosts.
+#[derive(Debug)]
+pub struct SshLogin<'a> {
+    /// At which.
+    pub hosts: &'a [SshHost],
+    /// By what their keys are known.
+    pub trusted: &'a Trusted,
+    /// Where may be dialled.
+    pub allowed: &'a Allowed,
+}
+
+/// What a host did.
+enum Said {
+    In,
+    Out,
+    /// It was not reached, or not believed; in words.
+    Away(String),
+}
+
+impl SshLogin<'_> {
+    /// Logs in at each. All let in: done. None does: refused. Anything else is away, as neither is so: it says which host does what.
+    pub async fn at_all(&self, user: &str, private: &Secret<String>) -> Outcome {
+        let (mut inside, mut outside, mut away) = (Vec::new(), Vec::new(), Vec::new());
+        for host in self.hosts {
+            match self.at_one(host, user, private).await {
+                Said::In => inside.push(host.name.as_str()),
+                Said::Out => outside.push(host.name.as_str()),
+                // As of every target, no more is told of one that no operator listed.
+                Said::Away(why) if self.allowed.lists(&host.name, host.port) => {
+                    away.push(format!("{}: {why}", host.name));
+                }
+                Said::Away(_) => away.push(format!("{}: no login came about", host.name)),
+            }
+        }
+        match (inside.is_empty(), outside.is_empty(), away.is_empty()) {
+            (false, true, true) => Outcome::Done,
+            (true, false, true) => Outcome::Refused(format!("not let in at {}", outside.join(", "))),
+            (_, _, false) => Outcome::Away(away.join("; ")),
+            (_, _, true) => {
+                Outcome::Away(format!("let in at {}, and not at {}", inside.join(", "), outside.join(", ")))
+            }
+        }
+    }
+
+    async fn at_one(&self, host: &SshHost, user: &str, private: &Secret<String>) -> Said {
+        match tokio::time::timeout(LOGIN_MAX, self.try_one(host, user, private)).await {
+            Ok(Ok(said)) => said,
+            Ok(Err(why)) => Said::Away(why),
+            Err(_) => Said::Away(format!("no answer within {} s", LOGIN_MAX.as_secs())),
+        }
+    }
+
+    async fn try_one(&self, host: &SshHost, user: &str, private: &Secret<String>) -> Result<Said, String> {
+        let address = self.address(host).await?;
+        let folder = Folder::make()?;
+        let known = folder.0.join("known_hosts");
+        let lines = self.trusted.lines(host);
+        std::fs::write(&known, lines).map_err(|error| format!("no file for ssh: {error}"))?;
+        let socket = folder.0.join("agent");
+        let keeper = Keeper::begin(&socket, private)?;
+        let mut ssh = command((&known, &socket), (self.trusted.alias(host), address), user);
+        let mut child = ssh.spawn().map_err(|error| format!("ssh does not run: {error}"))?;
+        let mut stderr = Vec::new();
+        if let Some(pipe) = child.stderr.take() {
+            pipe.take(SAID_BYTES_MAX).read_to_end(&mut stderr).await.map_err(|error| error.to_string())?;
+        }
+        let status = child.wait().await.map_err(|error| error.to_string())?;
+        Ok(judged(status.code(), &String::from_utf8_lossy(&stderr), keeper.was_asked_in_vain()))
+    }
+
+    /// The first address that may be dialled.
+    async fn address(&self, host: &SshHost) -> Result<SocketAddr, String> {
+        let found = tokio::net::lookup_host((host.name.as_str(), host.port)).await;
+        let mut found = found.map_err(|error| format!("its name is not known: {error}"))?;
+        let may = |address: &SocketAddr| self.allowed.may(&host.name, address.ip(), host.port);
+        found.find(may).ok_or_else(|| "its address is none that is dialled".to_owned())
+    }
+}
+
+/// ssh(1): "ssh exits with the exit status of the remote command or with 255 if an error occurred."
+fn judged(code: Option<i32>, stderr: &str, was_asked: bool) -> Said {
+    let is_denied = stderr.contains("Permission denied");
+    match code {
+        Some(255) if !is_denied => {
+            let last = stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh failed");
+            Said::Away(last.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS_CHARS_MAX).collect())
+        }
+        // sshd asks for a signature of a key that it takes: of one of a kind that is not signed with here, that is all there is to see.
+        Some(255) if was_asked => Said::In,
+        Some(255) => Said::Out,
+        Some(_) => Said::In,
+        None => Said::Away("ssh was ended".to_owned()),
+    }
+}
+
+impl Trusted {
+    fn lines(&self, host: &SshHost) -> String {
+        match self {
+            Trusted::Known(lines) => lines.clone(),
+            Trusted::Authorities(keys) => {
+                let lines = keys.lines().map(|key| format!("@cert-authority {} {key}\n", host.name));
+                lines.collect()
+            }
+        }
+    }
+
+    /// By which name the host's key is looked up, and its certificate held against.
+    fn alias(&self, host: &SshHost) -> String {
+        match self {
+            Trusted::Known(_) if host.port != SSH_PORT => format!("[{}]:{}", host.name, host.port),
+            Trusted::Known(_) | Trusted::Authorities(_) => host.name.clone(),
+        }
+    }
+}
+
+fn command((known, socket): (&Path, &Path), (alias, address): (String, SocketAddr), user: &str) -> Command {
+    let mut ssh = Command::new("ssh");
+    ssh.args(["-F", "none", "-T", "-a", "-x", "-l", user, "-p", &address.port().to_string()]);
+    let paths = [("UserKnownHostsFile", known), ("IdentityAgent", socket)];
+    for (name, path) in paths {
+        ssh.arg("-o").arg(format!("{name}={}", path.display()));
+    }
+    ssh.arg("-o").arg(format!("HostKeyAlias={alias}"));
+    for option in OPTIONS {
+        ssh.args(["-o", option]);
+    }
+    ssh.args(["--", &address.ip().to_string(), "true"]);
+    ssh.env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("LANG", "C.UTF-8")
+        .env("HOME", "/nonexistent")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    ssh
+}
+
+/// A folder that nobody else enters; it ends with the login.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn make() -> Result<Folder, String> {
+        let failed = |error: String| format!("no folder for ssh: {error}");
+        let mut bytes = [0; 16];
+        let random = ring::rand::SystemRandom::new();
+        ring::rand::SecureRandom::fill(&random, &mut bytes).map_err(|_| failed("no random bytes".to_owned()))?;
+        let path = std::env::temp_dir().join(format!("chancery-ssh-{}", hex::encode(bytes)));
+        std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| failed(error.to_string()))?;
+        Ok(Folder(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A folder that stays holds host keys' names and a socket that nobody answers.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const OPTIONS: [&str; 13] = [
+    "GlobalKnownHostsFile=/dev/null",
+    "StrictHostKeyChecking=yes",
+    "UpdateHostKeys=no",
+    "BatchMode=yes",
+    "IdentityFile=none",
+    "IdentitiesOnly=no",
+    "PreferredAuthentications=publickey",
+    "PubkeyAuthentication=yes",
+    "ControlMaster=no",
+    "ControlPath=none",
+    "ClearAllForwardings=yes",
+    "PermitLocalCommand=no",
+    "ConnectTimeout=5",
+];
+const SSH_PORT: u16 = 22;
+/// Sixteen hosts that do not answer are less than a step may take.
+const LOGIN_MAX: Duration = Duration::from_secs(7);
+const SAID_BYTES_MAX: u64 = 8 << 10;
+const WORDS_CHARS_MAX: usize = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(said: Said) -> &'static str {
+        match said {
+            Said::In => "in",
+            Said::Out => "out",
+            Said::Away(_) => "away",
+        }
+    }
+
+    #[test]
+    fn a_login_is_in_or_out_and_whatever_is_neither_is_away() {
+        let denied = "root@10.0.0.7: Permission denied (publickey).";
+        for (code, stderr, was_asked, is) in [
+            (Some(0), "", true, "in"),
+            // A command that the host forces ends as it likes.
+            (Some(1), "", true, "in"),
+            (Some(255), denied, false, "out"),
+            (Some(255), denied, true, "in"),
+            (Some(255), "ssh: connect to host x port 22: Connection refused", false, "away"),
+            (Some(255), "Host key verification failed.", false, "away"),
+            (None, "", false, "away"),
+        ] {
+            assert_eq!(words(judged(code, stderr, was_asked)), is, "{stderr}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_known_by_the_name_that_stands_where_its_key_does() {
+        let host = |port| SshHost { name: "web1".to_owned(), port };
+        let ca = Trusted::Authorities("ssh-ed25519 AAAA one\nssh-ed25519 BBBB two".to_owned());
+        let lines = "@cert-authority web1 ssh-ed25519 AAAA one\n@cert-authority web1 ssh-ed25519 BBBB two\n";
+        assert_eq!((ca.lines(&host(2222)).as_str(), ca.alias(&host(2222)).as_str()), (lines, "web1"));
+        let known = Trusted::Known("[web1]:2222 ssh-ed25519 AAAA\n".to_owned());
+        assert_eq!((known.alias(&host(2222)).as_str(), known.alias(&host(22)).as_str()), ("[web1]:2222", "web1"));
+    }
+}
