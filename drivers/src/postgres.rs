@@ -56,7 +56,12 @@ impl Postgres {
     /// A session of the administrator: a lock that somebody holds is no reason to wait for it in the dark.
     async fn opened(&self, admin: Login<'_>) -> Result<Client, Fault> {
         let client = before(self.session(admin)).await?;
-        let bounds = format!("SET lock_timeout = '{LOCK_SECS}s'; SET statement_timeout = '{STATEMENT_SECS}s'");
+        // Whoever owns a database says by which names it is searched, and how a session there begins: his own would be found in the place of
+        // the server's, and run as the administrator.
+        let bounds = format!(
+            "SET search_path = pg_catalog, pg_temp; SET ROLE NONE; SET default_transaction_read_only = off; \
+             SET lock_timeout = '{LOCK_SECS}s'; SET statement_timeout = '{STATEMENT_SECS}s'"
+        );
         before(async { client.batch_execute(&bounds).await.map_err(not_done) }).await?;
         Ok(client)
     }

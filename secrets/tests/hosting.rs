@@ -51,6 +51,9 @@ fn what_is_in_force_is_told_without_opening_it() {
         // Out of use, hosts are to have none.
         house.vault.delete(house.grant(Action::WriteSecret, KEY), &path(KEY), 7).await.unwrap();
         assert_eq!(versions(&house, &keys).await, [0; 0]);
+        house.world.advance(8 * 86_400);
+        house.vault.purge(house.grant(Action::DestroySecret, KEY), &path(KEY)).await.unwrap();
+        assert_eq!(versions(&house, &keys).await, [0; 0], "and so it is once nothing of it is left");
         house.put("prod/db", "of a database").await;
         let other = house.vault.look(&path("prod/db")).await.unwrap().unwrap();
         let refused = keys.in_force(&other).await;

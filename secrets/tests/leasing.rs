@@ -296,6 +296,16 @@ fn what_is_made_out_to_somebody_is_known_at_his_end_and_so_is_what_may_be() {
         let renewed = leases.renew(grant, drawn.lease.id(), None, &Warden(&house), &target).await.unwrap();
         assert_eq!(renewed.document.unwrap().id, "document 2");
         assert_eq!(renewed.lease.documents(), ["document 1", "document 2"]);
+        // What the role gives no more is not given for longer.
+        let place = Place { product: Some(Product::Ssh), ..Place::default() };
+        let other = RoleWish { place, admin: None, line: Line::Here, like: "web".to_owned(), secs: 60, secs_max: 600 };
+        let grant = house.grant(Action::WriteSecret, HOSTS);
+        leases.set_role(grant, &path(HOSTS), &owner("web"), other, &target).await.unwrap();
+        house.world.advance(5);
+        let grant = house.grant(Action::LeaseSecret, HOSTS);
+        let refused = leases.renew(grant, drawn.lease.id(), None, &Warden(&house), &target).await;
+        assert!(matches!(&refused, Err(SecretError::OutOfUse(why)) if why.contains("something else")), "{refused:?}");
+        set_hosts(&house, &leases, &target).await;
         leases.give_back(house.grant(Action::LeaseSecret, HOSTS), drawn.lease.id()).await.unwrap();
         leases.end(drawn.lease.id(), &Warden(&house), &target).await.unwrap();
         let known = (vec!["document 1".to_owned(), "document 2".to_owned()], false);

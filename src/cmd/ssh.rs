@@ -42,7 +42,7 @@ enum What {
     Ca(Ca),
     /// Write the list of revoked SSH certificates, for RevokedKeys of sshd
     #[command(
-        after_help = "Example, each minute on each host:\n  chancery ssh krl --out /etc/ssh/revoked_keys\n\nand once in sshd_config:\n  RevokedKeys /etc/ssh/revoked_keys\n\nsshd refuses every key while that file is missing: write it first. The list\nis fetched over TLS, and replaced by one rename, so sshd sees the old or the\nnew one. `ssh-keygen -Q -l -f revoked_keys` shows it.\nIt takes no token: --url and --cacert are enough."
+        after_help = "Example, each minute on each host:\n  chancery ssh krl --out /etc/ssh/revoked_keys\n\nand once in sshd_config:\n  RevokedKeys /etc/ssh/revoked_keys\n\nsshd refuses every key while that file is missing: write it first. The list is fetched over TLS, and replaced by one rename, so sshd sees the old or the new one. `ssh-keygen -Q -l -f revoked_keys` shows it. It takes no token: --url and --cacert are enough."
     )]
     Krl(Krl),
 }

@@ -274,7 +274,9 @@ fn ready_means_that_it_would_issue_now() {
         eprintln!("not shown here: no file system may be mounted");
         return;
     };
-    succeed(command("cp", &[text(&house.ca("chancery.db")), text(&house.path("disk"))]));
+    // What was not yet taken over from the write-ahead log goes along.
+    let copied = r#"cp "$0" "$1"; if [ -e "$0-wal" ]; then cp "$0-wal" "$1"; fi"#;
+    succeed(command("sh", &["-c", copied, text(&house.ca("chancery.db")), text(&house.path("disk"))]));
     house.configure("sqlite:chancery.db", &format!("sqlite:{}", house.path("disk/chancery.db").display()));
     house.start();
     let filler = house.path("disk/filler");

@@ -368,7 +368,7 @@ fn what_ends_who_read_last_and_the_access_review_by_commands() {
     assert!(two.contains("leave one of them out"), "{two}");
     let total =
         |what: &str| rows("totals").into_iter().find(|row| row["what"] == what).expect("a total")["count"].clone();
-    assert_eq!((total("secrets in use"), total("readings of secrets in this time")), (3.into(), 2.into()));
+    assert_eq!((total("secrets in use"), total("readings of secrets in this time")), (4.into(), 7.into()));
     let csv = house.run(&["report", "--since", "1d", "--format", "csv"]);
     assert!(csv.lines().any(|line| line.starts_with("secrets,prod/b,default,")), "{csv}");
     let html = house.run(&["report", "--since", "1d", "--format", "html"]);

@@ -120,6 +120,14 @@ fn a_key_is_exchanged_on_two_hosts_and_the_current_one_logs_in_at_every_moment()
     let house = house();
     // Two hosts of one machine: by the names that it has.
     let (one, other) = (Host::new(&house, "localhost"), Host::new(&house, "127.0.0.1"));
+    // What is another's was put there by him, under this name.
+    std::fs::write(&one.keys, "a secret of another\n").expect("keys");
+    succeed(command("chown", &["65534", text(&one.keys)]));
+    let refused = house.output(&["agent", "--plan", text(&one.plan), "--once"]);
+    let said = String::from_utf8_lossy(&[refused.stdout, refused.stderr].concat()).into_owned();
+    assert!(!refused.status.success() && said.contains("belongs to user 65534"), "{said}");
+    assert_eq!(std::fs::read_to_string(&one.keys).expect("keys"), "a secret of another\n");
+    std::fs::remove_file(&one.keys).expect("it goes");
     // Somebody's own line stays as it is.
     std::fs::write(
         &one.keys,

@@ -4,6 +4,7 @@
 //! then its lines go.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,9 +32,12 @@ pub(crate) struct KeysKeeper {
     /// Turns true when the agent is to end.
     pub stop: watch::Receiver<bool>,
     pub sleeper: Sleeper,
-    /// What this run told the server last.
-    pub told: Option<Vec<String>>,
+    /// What this run told the server last, and when by the clock that nobody sets.
+    pub told: Option<(Duration, Vec<String>)>,
 }
+
+/// So long it is taken for known: what another said in this host's name is put right by then. The same again writes nothing there.
+const TOLD_FOR: Duration = Duration::from_secs(3_600);
 
 /// What a pass came to.
 struct Kept {
@@ -70,6 +74,15 @@ impl KeysKeeper {
         // 2. Which keys are in force. Crash before or after: the next pass asks.
         let keys = self.asking(host_keys::in_force(&reach.world, &plan)).await?;
         let there = placing.standing()?;
+        // Whoever may write in that folder puts there what he likes, another's file by a second name among it: what is read of it would
+        // be his.
+        if let (Some(owner), Some(found)) = (plan.file.uid, there.as_ref().and_then(|image| image.uid))
+            && owner != found
+        {
+            let why =
+                format!("it belongs to user {found}, and the plan says {owner}: give it to him (chown), or remove it");
+            return Err(AgentError::Disk { path: plan.file.path.clone(), what: "read", source: io::Error::other(why) });
+        }
         let text = there.as_ref().map_or(&[][..], Image::content);
         let image = Image::new(with_keys(text, &plan.secret, &keys, plan.options.as_deref()), plan.file.mode)
             .of(plan.file.uid, plan.file.gid);
@@ -83,9 +96,12 @@ impl KeysKeeper {
         // 4. What stands there is told, where the server does not know it from this run. Crash before: the next run tells it.
         let standing = keys_in(image.content(), &plan.secret);
         let fingerprints: Vec<String> = standing.iter().filter_map(|(_, line)| ssh_fingerprint(line)).collect();
-        if self.told.as_ref() != Some(&fingerprints) {
+        let now = reach.world.gone_by();
+        let is_known =
+            |(at, told): &(Duration, Vec<String>)| *told == fingerprints && now.saturating_sub(*at) < TOLD_FOR;
+        if !self.told.as_ref().is_some_and(is_known) {
             self.asking(host_keys::report(&reach.world, &plan, &fingerprints)).await?;
-            self.told = Some(fingerprints);
+            self.told = Some((now, fingerprints));
         }
         Ok(Kept { versions: standing.into_iter().map(|(version, _)| version).collect(), is_new })
     }

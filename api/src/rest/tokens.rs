@@ -266,7 +266,7 @@ async fn other_administers(app: &App, id: &str, now: Timestamp) -> Result<Option
 
 /// Whether somebody else administers too, by a token that lives.
 pub(crate) async fn another_administers(app: &App, actor: &Actor) -> Result<bool, StoreError> {
-    let (stored, now) = (app.ledger().record_all(KIND).await?, app.world().now());
+    let (stored, now) = (app.ledger().record_all(KIND).await?, app.ledger().believed_time());
     let tokens = stored.iter().map(Token::from_record).collect::<Result<Vec<_>, _>>().map_err(StoreError::Corrupt)?;
     // As the actor is called that a token speaks for.
     let is_anothers = |token: &Token| format!("token:{}", token.body.name) != actor.id;

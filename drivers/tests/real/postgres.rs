@@ -266,7 +266,18 @@ async fn a_user_who_has_something_in_other_databases_is_dropped_all_the_same() {
     let granted = "CREATE TABLE given (x int); GRANT SELECT ON given TO \"v-app-\"\"1\"\"\"";
     ask_in(server.port, "third", granted).await;
     ask(server.port, "GRANT CONNECT ON DATABASE third TO \"v-app-\"\"1\"\"\"").await;
+    // Where a database is searched by names of somebody's own, what he calls as the server's own is run by nobody else.
+    for trap in [
+        "CREATE SCHEMA evil; GRANT ALL ON SCHEMA evil TO PUBLIC; CREATE TABLE evil.caught (who text); GRANT ALL ON evil.caught TO PUBLIC",
+        "CREATE FUNCTION evil.catch() RETURNS name LANGUAGE sql AS \
+         'INSERT INTO evil.caught VALUES (current_user); SELECT ''v-app-\"1\"''::name'",
+        "CREATE VIEW evil.pg_roles AS SELECT evil.catch() AS rolname",
+        "ALTER DATABASE other SET search_path = evil, pg_catalog; ALTER DATABASE other SET default_transaction_read_only = on",
+    ] {
+        ask_in(server.port, "other", trap).await;
+    }
     driver.revoke(admin(&ours), lease).await.expect("it is revoked");
+    assert_eq!(ask_in(server.port, "other", "SELECT count(*) FROM evil.caught").await.as_deref(), Some("0"));
     let left = ask(server.port, "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'v-app%'").await;
     assert_eq!(left.as_deref(), Some("0"));
     for database in ["other", "we\"ird"] {

@@ -39,6 +39,13 @@ impl Leases {
         if lease.body.stage != Stage::Live || lease.body.until <= now {
             return Err(SecretError::OutOfUse(format!("the lease {id} is over: ask for another")));
         }
+        // Who set the role up may have taken back what it gives.
+        let role = self.role(&lease.role).await?.filter(|role| role.like() == lease.body.like);
+        if role.is_none() {
+            let why =
+                format!("the role {} is gone, or gives something else now: ask for another lease of it", lease.role);
+            return Err(SecretError::OutOfUse(why));
+        }
         let span = lease.body.until.saturating_sub(lease.body.since);
         let secs = secs.unwrap_or(span).max(LEASE_SECS_MIN);
         let until = now.saturating_add(secs).min(lease.body.until_max);

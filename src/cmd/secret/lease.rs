@@ -29,9 +29,9 @@ Examples:
   chancery secret lease get prod/hosts/deploy --for 1h --out id_deploy
   ssh -i id_deploy deploy@web1.example.internal
 
-A user is made at the target, his password is shown once, and both end with
-the lease. Of SSH nobody is made on any host: what is leased is a key with a
-certificate for accounts that are there, at every host that trusts the SSH
+A user is made at the target, his password is shown once, and both end with \
+the lease. Of SSH nobody is made on any host: what is leased is a key with a \
+certificate for accounts that are there, at every host that trusts the SSH \
 user CA (`chancery ssh ca`) and fetches what is revoked (`chancery ssh krl`).";
 
 #[derive(Subcommand)]

@@ -112,8 +112,8 @@ impl Register {
 
     /// Writes the leaf of an access; answers its index.
     pub(crate) async fn access(&self, entry: &AccessEntry) -> Result<u64, StoreError> {
-        let row = AccessRow::new(entry, self.now())?;
-        self.write_for_index(Op::Access(Arc::new(row))).await
+        let row = Arc::new(AccessRow::new(entry, self.now())?);
+        self.write_for_index(Op::Access(Arc::clone(&row))).await
     }
 
     /// `withdraws`: each takes a right away, and is written whatever the clock shows.

@@ -1,5 +1,6 @@
 //! An access: a leaf that names what is shown, and no row.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use policy::Timestamp;
@@ -76,7 +77,7 @@ impl AccessRow {
     }
 
     /// Its leaf with the time it is given.
-    pub fn tail_at(&self, at: Timestamp) -> Tail {
-        if at == self.at { self.tail.clone() } else { self.tail.restamped(at, None) }
+    pub fn tail_at(&self, at: Timestamp) -> Cow<'_, Tail> {
+        if at == self.at { Cow::Borrowed(&self.tail) } else { Cow::Owned(self.tail.restamped(at, None)) }
     }
 }

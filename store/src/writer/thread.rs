@@ -23,7 +23,7 @@ use crate::writer::pending::Pending;
 const BATCH_OPS: usize = 512;
 /// ... and at most about this many bytes, so that large CRLs do not make everyone wait.
 const BATCH_BYTES: usize = 8 << 20;
-/// Where the batch before had at least so many operations, others are on their way ...
+/// Where a reading comes first and the batch before had at least so many operations, others are on their way ...
 const CROWD: usize = 8;
 /// ... and are waited for so long, so that they share its flush. Whoever is alone waits for nobody.
 const GATHERING: Duration = Duration::from_micros(200);
@@ -75,7 +75,7 @@ impl Writer {
             let (mut items, mut askers): (Vec<Item>, Vec<Asker>) = (Vec::new(), Vec::new());
             match jobs.recv_timeout(RETRY) {
                 Ok(message) => {
-                    if before >= CROWD {
+                    if before >= CROWD && is_access(&message) {
                         std::thread::sleep(GATHERING);
                     }
                     stop = gather(message, jobs, &mut items, &mut askers);
@@ -196,7 +196,11 @@ impl Writer {
         if let (Op::Intend(row), Ok(Reply::Leaf(op, at))) = (&item.op, &reply) {
             self.pending.insert(*op, *at, Arc::clone(row));
         }
-        if let Some(answer) = item.answer {
+        let Item { op, answer } = item;
+        // Whoever waits for the answer has it too, and lets go of it where it was made: memory that one thread takes and another gives
+        // back costs both.
+        drop(op);
+        if let Some(answer) = answer {
             let _ = answer.send(reply);
         }
     }
@@ -360,6 +364,11 @@ impl Writer {
             }
         }
     }
+}
+
+/// Readings come as fast as they are written down; whoever has something signed waits for the token meanwhile, and gains nothing here.
+fn is_access(message: &Message) -> bool {
+    matches!(message, Message::Write(Op::Access(_), _))
 }
 
 /// Takes what is queued, up to a batch. True: the ledger is closing.

@@ -2,11 +2,13 @@
 //!
 //! Asking opens nothing, and is no entry of the log. Whoever reports is the host's own agent, by its certificate; what it says is a record.
 
+use std::sync::Arc;
+
 use axum::extract::State as Shared;
 use axum::response::Response;
 use http::StatusCode;
 use policy::{Action, Actor, Name, Proof, Timestamp};
-use secrets::{HostReport, KeysInForce, Product, SecretPath, Turning};
+use secrets::{HostReport, KeysInForce, Product, Secret, SecretPath, Turning};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -78,7 +80,15 @@ pub(crate) async fn keys(
     Segment(path): Segment,
 ) -> Result<Response, Problem> {
     let path = path_of(&path)?;
-    let (secret, _grant) = granted(&app, &actor, Action::ListSecrets, &path).await?;
+    // What was destroyed is in force nowhere: its lines go, as those of what is deleted do.
+    let gone = app.vault().look(&path).await?.filter(Secret::is_gone);
+    let secret = match gone {
+        Some(gone) => {
+            super::quietly(&app, &actor, Action::ListSecrets, Some(gone.owner().clone()), &path).await?;
+            Arc::new(gone)
+        }
+        None => granted(&app, &actor, Action::ListSecrets, &path).await?.0,
+    };
     let KeysInForce { keys, account } = app.host_keys().in_force(&secret).await?;
     let keys =
         keys.into_iter().map(|key| HostKeyInfo { version: key.version, line: key.line, fingerprint: key.fingerprint });
