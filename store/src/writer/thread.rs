@@ -23,10 +23,6 @@ use crate::writer::pending::Pending;
 const BATCH_OPS: usize = 512;
 /// ... and at most about this many bytes, so that large CRLs do not make everyone wait.
 const BATCH_BYTES: usize = 8 << 20;
-/// Where a reading comes first and the batch before had at least so many operations, others are on their way ...
-const CROWD: usize = 8;
-/// ... and are waited for so long, so that they share its flush. Whoever is alone waits for nobody.
-const GATHERING: Duration = Duration::from_micros(200);
 /// How often there is a look while nobody writes: at conclusions that wait, a register that was away, a log that is held, and whether
 /// the file still has its name.
 const RETRY: Duration = Duration::from_secs(1);
@@ -70,17 +66,11 @@ type Asker = oneshot::Sender<Result<(), StoreError>>;
 
 impl Writer {
     pub fn run(mut self, jobs: &Receiver<Message>) {
-        let (mut stop, mut before) = (false, 0);
+        let mut stop = false;
         while !stop {
             let (mut items, mut askers): (Vec<Item>, Vec<Asker>) = (Vec::new(), Vec::new());
             match jobs.recv_timeout(RETRY) {
-                Ok(message) => {
-                    if before >= CROWD && is_access(&message) {
-                        std::thread::sleep(GATHERING);
-                    }
-                    stop = gather(message, jobs, &mut items, &mut askers);
-                    before = items.len();
-                }
+                Ok(message) => stop = gather(message, jobs, &mut items, &mut askers),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => stop = true,
             }
@@ -364,11 +354,6 @@ impl Writer {
             }
         }
     }
-}
-
-/// Readings come as fast as they are written down; whoever has something signed waits for the token meanwhile, and gains nothing here.
-fn is_access(message: &Message) -> bool {
-    matches!(message, Message::Write(Op::Access(_), _))
 }
 
 /// Takes what is queued, up to a batch. True: the ledger is closing.
