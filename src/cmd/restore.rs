@@ -223,7 +223,9 @@ async fn beside(
         false => {
             names.iter().for_each(|name| output::line(files::shown(&dir.join(name))));
             output::line(
-                "look through chancery.toml: [hsm], its PIN, and [database] have to be right on this host; then restore the register",
+                "look through chancery.toml before a service reads it: the log proves its owners, limits and login, and no program, hook, target, \
+                 module, recipient or log.vkey that it names or that lies beside it; [hsm], its PIN, and [database] have to be right on this host. \
+                 Then restore the register",
             );
         }
     }
