@@ -86,6 +86,11 @@ impl Failure {
         self.message.contains("(404)")
     }
 
+    /// Whether the server refuses it: of what is not there too, where who asks may not look.
+    pub fn is_refused(&self) -> bool {
+        self.message.contains("(403)")
+    }
+
     /// Adds a cause that somebody else put into words.
     pub fn since(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());

@@ -17,6 +17,8 @@ pub(crate) struct Crowd(Arc<Mutex<HashMap<String, Window>>>);
 /// What was refused to one actor since a moment.
 struct Window {
     since: Instant,
+    /// Of all those for whom there was no room.
+    is_shared: bool,
     told: u32,
     counted: u64,
     /// What was refused last: by it the number is told.
@@ -39,16 +41,19 @@ impl Crowd {
     pub(crate) fn leaves(&self, refusal: RefusalEntry, now: Instant) -> Vec<RefusalEntry> {
         let mut actors = self.actors();
         let mut leaves: Vec<RefusalEntry> = over(&mut actors, now);
-        let actor = match actors.len() < ACTORS_MAX || actors.contains_key(&refusal.actor.id) {
+        let is_known = actors.len() < ACTORS_MAX || actors.contains_key(&refusal.actor.id);
+        let actor = match is_known {
             true => refusal.actor.id.clone(),
             // More than a house has: what is refused to the others they share.
             false => String::new(),
         };
-        let fresh = || Window { since: now, told: 0, counted: 0, last: refusal.clone() };
+        let fresh = || Window { since: now, is_shared: !is_known, told: 0, counted: 0, last: refusal.clone() };
         let window = actors.entry(actor).or_insert_with(fresh);
         match window.note(&refusal) {
             Noted::Told => leaves.push(refusal),
-            Noted::Counting => leaves.push(RefusalEntry { missing: counting(&refusal.missing), ..refusal }),
+            Noted::Counting => {
+                leaves.push(RefusalEntry { missing: counting(&refusal.missing, window.whose()), ..refusal });
+            }
             Noted::Counted => {}
         }
         leaves
@@ -80,11 +85,17 @@ impl Window {
         if self.counted == 1 { Noted::Counting } else { Noted::Counted }
     }
 
+    /// Whose they are: a leaf has one actor, who was refused last.
+    fn whose(&self) -> &'static str {
+        if self.is_shared { "several actors, of whom this is the last," } else { "this actor" }
+    }
+
     /// The leaf that says how many were counted; none where the one that is a leaf was all.
     fn counts(self) -> Option<RefusalEntry> {
         let more = self.counted.saturating_sub(1);
         let target = format!("{more} more refusals");
-        let missing = format!("and {more} more of this actor within {} minutes, each by policy", WINDOW.as_secs() / 60);
+        let (whose, minutes) = (self.whose(), WINDOW.as_secs() / 60);
+        let missing = format!("and {more} more of {whose} within {minutes} minutes, each by policy");
         (more > 0).then_some(RefusalEntry { target, missing, rule: None, ..self.last })
     }
 }
@@ -95,10 +106,10 @@ fn over(actors: &mut HashMap<String, Window>, now: Instant) -> Vec<RefusalEntry>
     actors.extract_if(is_over).filter_map(|(_, window)| window.counts()).collect()
 }
 
-fn counting(missing: &str) -> String {
+fn counting(missing: &str, whose: &str) -> String {
     let minutes = WINDOW.as_secs() / 60;
     format!(
-        "{missing}; {TOLD_MAX} were refused to this actor within {minutes} minutes: from here on they are counted, and the number is told"
+        "{missing}; {TOLD_MAX} of {whose} were refused within {minutes} minutes: from here on they are counted, and the number is told"
     )
 }
 
@@ -166,5 +177,8 @@ mod tests {
         let told = (0..actors + 2 * TOLD_MAX).map(|n| crowd.leaves(refusal(&format!("acme:{n}"), "x"), now).len());
         assert_eq!(told.sum::<usize>(), ACTORS_MAX + TOLD_MAX as usize + 1);
         assert_eq!(crowd.actors().len(), ACTORS_MAX + 1);
+        // Their number is nobody's own.
+        let ended = crowd.end();
+        assert!(ended.len() == 1 && ended[0].missing.contains("more of several actors"), "{ended:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! An SSH key exchanged on hosts through their agents, at real sshds: whoever has the current one logs in at every moment; the old one ends;
 //! a host that is away is waited for, and named; agents and the server are killed in between.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -88,6 +89,10 @@ fn house() -> House {
     house
 }
 
+fn mode(file: &Path) -> u32 {
+    std::fs::metadata(file).expect("a file").permissions().mode() & 0o777
+}
+
 fn set_up(house: &House, hosts: &str, overlap: &str) {
     let rotation = ["secret", "rotation", SECRET, "--driver", "ssh", "--plan", "keys", "--user", "root"];
     house.run(&[&rotation[..], &["--host", hosts, "--overlap", overlap]].concat());
@@ -134,8 +139,11 @@ fn a_key_is_exchanged_on_two_hosts_and_the_current_one_logs_in_at_every_moment()
         "# by hand\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti me\n",
     )
     .expect("keys");
+    succeed(command("chmod", &["600", text(&one.keys)]));
     one.once(&house);
     other.once(&house);
+    // What its owner closed stays closed; a new file is everybody's to read.
+    assert_eq!((mode(&one.keys), mode(&other.keys)), (0o600, 0o644));
     assert_eq!((one.versions(), other.versions()), (vec![1], vec![1]));
     let old = house.path("old");
     assert!(current(&house, &old));

@@ -20,7 +20,7 @@ use crate::deploy::{Desk, Placing, status_path};
 use crate::disk::{Image, read_json};
 use crate::error::AgentError;
 use crate::look::{SecretState, SecretStatus};
-use crate::plan::AuthorizedKeys;
+use crate::plan::{AuthorizedKeys, is_fit};
 use crate::source::{Reach, host_keys};
 
 /// Keeps one file.
@@ -73,6 +73,7 @@ impl KeysKeeper {
         let placing = Placing::open(&*reach.disk, &plan.file)?;
         // 2. Which keys are in force. Crash before or after: the next pass asks.
         let keys = self.asking(host_keys::in_force(&reach.world, &plan)).await?;
+        let seen = placing.seen();
         let there = placing.standing()?;
         // Whoever may write in that folder puts there what he likes, another's file by a second name among it: what is read of it would
         // be his.
@@ -84,12 +85,23 @@ impl KeysKeeper {
             return Err(AgentError::Disk { path: plan.file.path.clone(), what: "read", source: io::Error::other(why) });
         }
         let text = there.as_ref().map_or(&[][..], Image::content);
-        let image = Image::new(with_keys(text, &plan.secret, &keys, plan.options.as_deref()), plan.file.mode)
+        // What its owner closed to others stays closed where the plan says nothing of it.
+        let mode = match there.as_ref().filter(|image| plan.keeps_mode && is_fit(image.mode)) {
+            Some(image) => image.mode,
+            None => plan.file.mode,
+        };
+        let image = Image::new(with_keys(text, &plan.secret, &keys, plan.options.as_deref()), mode)
             .of(plan.file.uid, plan.file.gid);
         let is_new = there.as_ref() != Some(&image) && !(there.is_none() && keys.is_empty());
         if is_new {
             // 3. Whole, beside the old one, and then by one rename. Crash before the rename: the old file; after: the new one.
             placing.write(&image)?;
+            if placing.seen() != seen {
+                placing.discard()?;
+                let why = "somebody else wrote to it at this moment: the next pass begins with what stands there then";
+                let source = io::Error::other(why);
+                return Err(AgentError::Disk { path: plan.file.path.clone(), what: "read", source });
+            }
             placing.place()?;
             tracing::info!(keys = plan.name, file = %plan.file.path.display(), "other keys stand there");
         }

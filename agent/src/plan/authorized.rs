@@ -15,6 +15,8 @@ pub(crate) struct AuthorizedKeys {
     /// Whose lines are kept in it; all others stay as they are.
     pub secret: SecretPath,
     pub file: FilePlace,
+    /// Whether the plan says no mode: one that stands there keeps its own.
+    pub keeps_mode: bool,
     /// What stands before each of its keys.
     pub options: Option<String>,
     /// By which name this host reports; none: the only one in the agent's certificate.

@@ -43,6 +43,7 @@ fn one(at: &Place<'_>, raw: RawAuthorizedKeys, common: &Common) -> Result<Author
         name: raw.name,
         server: common.server.clone(),
         secret,
+        keeps_mode: raw.file.mode.is_none(),
         file: file(&at.at("file"), raw.file)?,
         options: raw.options,
         host: raw.host,
@@ -67,12 +68,21 @@ fn mode(at: &Place<'_>, text: &str) -> Result<u32, PlanError> {
     let example = "mode = \"0644\"";
     match u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777) {
         None => Err(at.refuse(format!("{:?} is not an octal mode", bounded(text, 20)), example)),
-        // sshd(8), StrictModes: "sshd will not use this file if it is writable by others".
-        Some(mode) if mode & 0o022 != 0 => Err(at.refuse(format!("{text} would let others put keys in"), example)),
-        Some(mode) if mode & 0o400 == 0 => Err(at.refuse(format!("{text} would lock the owner out"), example)),
-        Some(mode) => Ok(mode),
+        Some(mode) if is_fit(mode) => Ok(mode),
+        Some(mode) if mode & OTHERS_WRITE != 0 => {
+            Err(at.refuse(format!("{text} would let others put keys in"), example))
+        }
+        Some(_) => Err(at.refuse(format!("{text} would lock the owner out"), example)),
     }
 }
+
+/// Whether sshd reads a file of this mode: "sshd will not use this file if it is writable by others" (sshd(8), StrictModes).
+pub(crate) fn is_fit(mode: u32) -> bool {
+    mode & OTHERS_WRITE == 0 && mode & OWNER_READS != 0
+}
+
+const OTHERS_WRITE: u32 = 0o022;
+const OWNER_READS: u32 = 0o400;
 
 /// Most on one host: each is a task.
 const FILES_MAX: usize = 256;
@@ -113,6 +123,9 @@ options = "no-pty"
             (file.path.as_path(), file.mode, file.uid),
             (Path::new("/etc/chancery/keys/deploy"), 0o644, Some(0))
         );
+        assert!(plan.keys[0].keeps_mode);
+        let said = parse(&GOOD.replace("owner = \"0\"", "mode = \"0600\"")).unwrap();
+        assert_eq!((said.keys[0].keeps_mode, said.keys[0].file.mode), (false, 0o600));
         let example = parse(include_str!("../../plan.example.toml")).unwrap();
         assert_eq!(example.keys.iter().map(|keys| keys.name.as_str()).collect::<Vec<_>>(), ["deploy"]);
     }

@@ -39,6 +39,7 @@ pub use certificate::Plan;
 pub(crate) use authorized::AuthorizedKeys;
 pub(crate) use certificate::{Certificate, Check, Files, IDENTITY};
 pub(crate) use command::Reload;
+pub(crate) use keys::is_fit;
 pub(crate) use origin::{Acme, Chancery, ClientFiles, ExternalAccount, Http01, Server, Source};
 pub(crate) use schedule::retry_at;
 pub(crate) use secret::Place as FilePlace;

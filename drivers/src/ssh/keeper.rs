@@ -6,7 +6,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use policy::Secret;
 use signature::Signer as _;
@@ -19,7 +19,18 @@ use tokio::task::JoinHandle;
 /// An agent with one key; it ends when it is dropped.
 pub(super) struct Keeper {
     serves: JoinHandle<()>,
-    asked: Arc<AtomicBool>,
+    asked: Arc<AtomicU8>,
+}
+
+/// What ssh wanted of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Nothing: the host does not take it.
+    Nothing,
+    /// A signature, which it has.
+    Signed,
+    /// One that is not made here: the host takes the key all the same.
+    InVain,
 }
 
 impl Drop for Keeper {
@@ -40,7 +51,7 @@ impl Keeper {
             return Err("the version's private key lies under a passphrase".to_owned());
         }
         let listener = UnixListener::bind(socket).map_err(|error| format!("no socket for ssh: {error}"))?;
-        let (key, asked) = (Arc::new(key), Arc::new(AtomicBool::new(false)));
+        let (key, asked) = (Arc::new(key), Arc::new(AtomicU8::new(Asked::Nothing as u8)));
         let seen = Arc::clone(&asked);
         let serves = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -53,13 +64,17 @@ impl Keeper {
         Ok(Keeper { serves, asked })
     }
 
-    /// Whether a signature was asked for that is not made here: the host's sshd takes the key all the same.
-    pub fn was_asked_in_vain(&self) -> bool {
-        self.asked.load(Ordering::Acquire)
+    /// What ssh wanted of it last.
+    pub fn asked(&self) -> Asked {
+        match self.asked.load(Ordering::Acquire) {
+            SIGNED => Asked::Signed,
+            IN_VAIN => Asked::InVain,
+            _ => Asked::Nothing,
+        }
     }
 }
 
-async fn serve(mut stream: UnixStream, key: &PrivateKey, asked: &AtomicBool) -> io::Result<()> {
+async fn serve(mut stream: UnixStream, key: &PrivateKey, asked: &AtomicU8) -> io::Result<()> {
     loop {
         let length = stream.read_u32().await? as usize;
         if !(1..=MESSAGE_BYTES_MAX).contains(&length) {
@@ -75,7 +90,7 @@ async fn serve(mut stream: UnixStream, key: &PrivateKey, asked: &AtomicBool) -> 
 }
 
 /// None: it is refused.
-fn answer(message: &[u8], key: &PrivateKey, asked: &AtomicBool) -> Option<Vec<u8>> {
+fn answer(message: &[u8], key: &PrivateKey, asked: &AtomicU8) -> Option<Vec<u8>> {
     let (kind, rest) = message.split_first()?;
     let blob = key.public_key().to_bytes().ok()?;
     match *kind {
@@ -90,7 +105,7 @@ fn answer(message: &[u8], key: &PrivateKey, asked: &AtomicBool) -> Option<Vec<u8
                 return None;
             }
             let signature = sign(key, data);
-            asked.store(signature.is_none(), Ordering::Release);
+            asked.store(if signature.is_some() { SIGNED } else { IN_VAIN }, Ordering::Release);
             let signature: Vec<u8> = signature?.try_into().ok()?;
             Some([vec![SIGN_RESPONSE], string(&signature)?].concat())
         }
@@ -115,6 +130,9 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     rest.split_at_checked(u32::from_be_bytes(*length) as usize)
 }
+
+const SIGNED: u8 = Asked::Signed as u8;
+const IN_VAIN: u8 = Asked::InVain as u8;
 
 const FAILURE: u8 = 5;
 const REQUEST_IDENTITIES: u8 = 11;

@@ -1,8 +1,10 @@
 //! A login by OpenSSH's own client, with a host key that was known before, and a key that ssh never holds ([`super::keeper`]).
 //!
 //! The name is looked up here and the address held against what may be dialled, so that ssh goes nowhere else. It runs with an environment
-//! of three variables and no configuration, and does nothing at the host but `true`.
+//! of three variables and no configuration, and does nothing at the host but `true`. What is read of it is its own log: whatever a host
+//! shows, a banner or a command that it forces, goes nowhere.
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -11,11 +13,10 @@ use std::time::Duration;
 
 use policy::Secret;
 use secrets::rotation::Outcome;
-use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use super::hosts::SshHost;
-use super::keeper::Keeper;
+use super::keeper::{Asked, Keeper};
 use crate::allowed::Allowed;
 
 /// By what host keys are known.
@@ -87,14 +88,14 @@ impl SshLogin<'_> {
         std::fs::write(&known, lines).map_err(|error| format!("no file for ssh: {error}"))?;
         let socket = folder.0.join("agent");
         let keeper = Keeper::begin(&socket, private)?;
-        let mut ssh = command((&known, &socket), (self.trusted.alias(host), address), user);
-        let mut child = ssh.spawn().map_err(|error| format!("ssh does not run: {error}"))?;
-        let mut stderr = Vec::new();
-        if let Some(pipe) = child.stderr.take() {
-            pipe.take(SAID_BYTES_MAX).read_to_end(&mut stderr).await.map_err(|error| error.to_string())?;
-        }
-        let status = child.wait().await.map_err(|error| error.to_string())?;
-        Ok(judged(status.code(), &String::from_utf8_lossy(&stderr), keeper.was_asked_in_vain()))
+        let log = folder.0.join("log");
+        std::fs::write(&log, []).map_err(|error| format!("no file for ssh: {error}"))?;
+        let mut ssh = command([&known, &socket, &log], (self.trusted.alias(host), address), user);
+        let status = ssh.status().await.map_err(|error| format!("ssh does not run: {error}"))?;
+        let mut said = Vec::new();
+        let read = std::fs::File::open(&log).and_then(|file| file.take(SAID_BYTES_MAX).read_to_end(&mut said));
+        read.map_err(|error| format!("what ssh says cannot be read: {error}"))?;
+        Ok(judged(status.code(), &String::from_utf8_lossy(&said), (user, address), keeper.asked()))
     }
 
     /// The first address that may be dialled.
@@ -107,18 +108,22 @@ impl SshLogin<'_> {
 }
 
 /// ssh(1): "ssh exits with the exit status of the remote command or with 255 if an error occurred."
-fn judged(code: Option<i32>, stderr: &str, was_asked: bool) -> Said {
-    let is_denied = stderr.contains("Permission denied");
-    match code {
-        Some(255) if !is_denied => {
-            let last = stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh failed");
+fn judged(code: Option<i32>, log: &str, (user, address): (&str, SocketAddr), asked: Asked) -> Said {
+    let last = log.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh failed");
+    // As ssh itself ends where no key was taken: a host's own words stand behind others.
+    let is_denied = last.starts_with(&format!("{user}@{}: Permission denied (", address.ip()));
+    match (code, asked) {
+        (Some(255), _) if !is_denied => {
             Said::Away(last.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS_CHARS_MAX).collect())
         }
         // sshd asks for a signature of a key that it takes: of one of a kind that is not signed with here, that is all there is to see.
-        Some(255) if was_asked => Said::In,
-        Some(255) => Said::Out,
-        Some(_) => Said::In,
-        None => Said::Away("ssh was ended".to_owned()),
+        (Some(255), Asked::InVain) => Said::In,
+        (Some(255), Asked::Nothing) => Said::Out,
+        (Some(255), Asked::Signed) => Said::Away("it takes the key, and denies the login all the same".to_owned()),
+        (Some(_), Asked::Signed) => Said::In,
+        // Whom it lets in without a key it lets in with any: nothing is known of this one.
+        (Some(_), Asked::Nothing | Asked::InVain) => Said::Away("it lets in without a key".to_owned()),
+        (None, _) => Said::Away("ssh was ended".to_owned()),
     }
 }
 
@@ -142,14 +147,14 @@ impl Trusted {
     }
 }
 
-fn command((known, socket): (&Path, &Path), (alias, address): (String, SocketAddr), user: &str) -> Command {
+fn command([known, socket, log]: [&Path; 3], (alias, address): (String, SocketAddr), user: &str) -> Command {
     let mut ssh = Command::new("ssh");
     ssh.args(["-F", "none", "-T", "-a", "-x", "-l", user, "-p", &address.port().to_string()]);
     let paths = [("UserKnownHostsFile", known), ("IdentityAgent", socket)];
     for (name, path) in paths {
         ssh.arg("-o").arg(format!("{name}={}", path.display()));
     }
-    ssh.arg("-o").arg(format!("HostKeyAlias={alias}"));
+    ssh.arg("-E").arg(log).arg("-o").arg(format!("HostKeyAlias={alias}"));
     for option in OPTIONS {
         ssh.args(["-o", option]);
     }
@@ -161,7 +166,7 @@ fn command((known, socket): (&Path, &Path), (alias, address): (String, SocketAdd
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(Stdio::null())
         .kill_on_drop(true);
     ssh
 }
@@ -188,7 +193,8 @@ impl Drop for Folder {
     }
 }
 
-const OPTIONS: [&str; 13] = [
+const OPTIONS: [&str; 14] = [
+    "LogLevel=ERROR",
     "GlobalKnownHostsFile=/dev/null",
     "StrictHostKeyChecking=yes",
     "UpdateHostKeys=no",
@@ -223,18 +229,26 @@ mod tests {
 
     #[test]
     fn a_login_is_in_or_out_and_whatever_is_neither_is_away() {
-        let denied = "root@10.0.0.7: Permission denied (publickey).";
-        for (code, stderr, was_asked, is) in [
-            (Some(0), "", true, "in"),
+        let denied = "root@10.0.0.7: Permission denied (publickey).\r\n";
+        let told = "Received disconnect from 10.0.0.7 port 22:2: root@10.0.0.7: Permission denied (publickey).";
+        let at = ("root", "10.0.0.7:22".parse().unwrap());
+        for (code, log, asked, is) in [
+            (Some(0), "", Asked::Signed, "in"),
             // A command that the host forces ends as it likes.
-            (Some(1), "", true, "in"),
-            (Some(255), denied, false, "out"),
-            (Some(255), denied, true, "in"),
-            (Some(255), "ssh: connect to host x port 22: Connection refused", false, "away"),
-            (Some(255), "Host key verification failed.", false, "away"),
-            (None, "", false, "away"),
+            (Some(1), "", Asked::Signed, "in"),
+            (Some(0), "", Asked::Nothing, "away"),
+            (Some(255), denied, Asked::Nothing, "out"),
+            (Some(255), denied, Asked::InVain, "in"),
+            (Some(255), denied, Asked::Signed, "away"),
+            (Some(255), told, Asked::Nothing, "away"),
+            (Some(255), &format!("{denied}Connection closed"), Asked::Nothing, "away"),
+            (Some(255), "other@10.0.0.7: Permission denied (publickey).", Asked::Nothing, "away"),
+            (Some(255), "ssh: connect to host x port 22: Connection refused", Asked::Nothing, "away"),
+            (Some(255), "Host key verification failed.", Asked::Nothing, "away"),
+            (Some(255), "", Asked::Signed, "away"),
+            (None, "", Asked::Signed, "away"),
         ] {
-            assert_eq!(words(judged(code, stderr, was_asked)), is, "{stderr}");
+            assert_eq!(words(judged(code, log, at, asked)), is, "{log}");
         }
     }
 

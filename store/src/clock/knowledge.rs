@@ -56,6 +56,8 @@ struct Heard {
 pub(super) struct Knowledge {
     pub in_force: Timestamp,
     anchor: Anchor,
+    /// Whether the clock was ever believed: from then on the time gone by tells what a log from the future does not.
+    is_anchored: bool,
     heard: Vec<Heard>,
 }
 
@@ -72,13 +74,13 @@ pub(super) enum Standing {
 
 impl Knowledge {
     pub fn new(look: Look, in_force: Timestamp) -> Knowledge {
-        Knowledge { in_force, anchor: Anchor::here(look), heard: Vec::new() }
+        Knowledge { in_force, anchor: Anchor::here(look), is_anchored: false, heard: Vec::new() }
     }
 
     /// Takes over the time in force. That it fell is an operator's word, and holds for this node's own clock too.
     pub fn learn(&mut self, gone_by: Duration, in_force: Timestamp) {
         if self.in_force.since(in_force) > SLIP_SECS {
-            self.anchor = Anchor { time: in_force, at: gone_by };
+            (self.anchor, self.is_anchored) = (Anchor { time: in_force, at: gone_by }, true);
         }
         self.in_force = in_force;
     }
@@ -113,18 +115,24 @@ impl Knowledge {
     }
 
     /// The time by which things end although the clock is not believed: the lesser of what it shows and what contradicts it, but never less
-    /// than the time in force, nor than the time gone by since it was believed, which a witness may contradict too.
+    /// than the time gone by since it was believed, which a witness may contradict too, nor than the time in force; and where it was
+    /// believed, a time in force that is further than that is the log's fault, and ends nothing here.
     pub fn in_spite_of(&self, held: &Held, gone_by: Duration) -> Timestamp {
         let ran = self.anchor.expects(gone_by);
+        let (shows, floor) = match self.is_anchored {
+            true => (held.cautious().min(ran.plus_secs(SLIP_SECS)), self.in_force.min(ran.plus_secs(SLIP_SECS))),
+            false => (held.cautious(), self.in_force),
+        };
         let ran = match held.by {
             Witness::Other(_) => ran.min(held.expected),
             Witness::Log | Witness::Run => ran,
         };
-        held.cautious().max(ran).max(self.in_force)
+        shows.max(ran).max(floor)
     }
 
     /// A clock that was believed is what the next look is held against.
     pub fn believed(&mut self, look: Look) {
+        self.is_anchored = true;
         let (age, expected) = (self.anchor.age(look.gone_by), self.anchor.expects(look.gone_by));
         if age >= ANCHOR_MAX || look.wall < expected || look.wall.since(expected) > SLIP_SECS {
             self.anchor = Anchor::here(look);
@@ -167,6 +175,7 @@ mod tests {
     /// A node that believed its clock at noon.
     fn node(in_force: i64, heard: &[(&str, i64)]) -> Knowledge {
         let mut knowledge = Knowledge::new(look(0, 0), time(in_force));
+        knowledge.believed(look(0, 0));
         for (by, says) in heard {
             knowledge.hear(Duration::ZERO, by, time(*says));
         }
@@ -241,13 +250,19 @@ mod tests {
             ("two hours ahead, and a witness says so", 0, &[(DB, 0)], (2 * HOURS, 9), 9),
             ("a witness is ahead", 0, &[(DB, 2 * HOURS)], (60, 60), 60),
             ("a witness is behind", 30, &[(DB, -2 * HOURS)], (60, 60), 30),
-            ("the log is ahead", 2 * HOURS, &[], (60, 60), 2 * HOURS),
+            ("the log is ahead of a clock that was believed", 2 * HOURS, &[], (60, 60), 60 + SLIP_SECS),
+            ("it is, and the clock went on from there", 2 * HOURS, &[], (HOURS, 60), 60 + SLIP_SECS),
+            ("it is, by less", 200, &[], (-HOURS, 60), 200),
         ];
         for (what, in_force, heard, (wall, gone_by), expected) in rows {
             let (node, look) = (node(*in_force, heard), look(*wall, *gone_by));
             let held = node.judge(look).unwrap_err();
             assert_eq!(node.in_spite_of(&held, look.gone_by), time(*expected), "{what}");
         }
+        // One that was never believed has nothing better than the log.
+        let node = Knowledge::new(look(0, 0), time(2 * HOURS));
+        let held = node.judge(look(60, 60)).unwrap_err();
+        assert_eq!(node.in_spite_of(&held, Duration::from_secs(60)), time(2 * HOURS));
         // Wrong from its start: what went by since then is no better than it.
         let mut node = Knowledge::new(look(2 * HOURS, 0), time(0));
         node.hear(Duration::ZERO, DB, time(0));
