@@ -241,3 +241,33 @@ fn a_ceremony_is_held_at_a_terminal_and_a_rehearsal_leaves_nothing() {
     let again = fail(house.command(&["recovery", "take", text(&file)]));
     assert!(again.contains("and 2 is the next one"), "{again}");
 }
+
+#[test]
+fn a_key_that_follows_another_takes_two_administrators_and_no_altered_token_makes_one_of_them() {
+    let house = House::started();
+    let (first, next) = (house.path("first.json"), house.path("next.json"));
+    let log = house.json(&["recovery", "show"])["log"].as_str().expect("a log").to_owned();
+    ceremony(&house, "no", &["--log", &log, "--out", text(&first), "--shares", "3", "--needed", "2"]);
+    house.run(&["recovery", "take", text(&first)]);
+    ceremony(&house, "no", &["--after", text(&first), "--out", text(&next), "--shares", "3", "--needed", "2"]);
+    let token = house.path("other.token");
+    house.run(&["token", "create", "other", "--role", "admin", "--out", text(&token)]);
+    let exchange = |from: &str, to: &str| {
+        let sql = format!(
+            "UPDATE record SET body = replace(body, '\"name\":\"{from}\"', '\"name\":\"{to}\"') WHERE kind = 'api-token'"
+        );
+        let program =
+            "import sqlite3,sys\nc = sqlite3.connect(sys.argv[1], timeout=30)\nc.executescript(sys.argv[2])\nc.close()";
+        succeed(command(PYTHON, &["-c", program, text(&house.ca("chancery.db")), &sql]));
+    };
+    let generation = || house.json(&["recovery", "show"])["key"]["generation"].as_u64();
+    exchange("other", "othex");
+    let waits = house.run(&["recovery", "take", text(&next)]);
+    assert!(waits.contains("another administrator") && generation() == Some(1), "{waits}");
+    exchange("othex", "other");
+    // The same one is no second.
+    house.run(&["recovery", "take", text(&next)]);
+    assert_eq!(generation(), Some(1));
+    succeed(house.command(&["--token-file", text(&token), "recovery", "take", text(&next)]));
+    assert_eq!(generation(), Some(2));
+}

@@ -257,20 +257,26 @@ fn administers(token: &Token, now: Timestamp) -> bool {
     roles.contains(&Role::Admin) && may && revoked_at.is_none() && *expires > now
 }
 
-/// Another token that may.
-async fn other_administers(app: &App, id: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
-    let stored = app.ledger().record_all(KIND).await?;
-    let tokens = stored.iter().map(Token::from_record).collect::<Result<Vec<_>, _>>().map_err(StoreError::Corrupt)?;
-    Ok(tokens.into_iter().find(|token| token.id != id && administers(token, now)).map(|token| token.id))
+/// All tokens; none for one that somebody altered.
+async fn each(app: &App) -> Result<Vec<Option<Token>>, StoreError> {
+    let stored = app.ledger().record_each(KIND).await?;
+    let read = |(_, record): (String, Result<_, StoreError>)| Token::from_record(&record.ok()?).ok();
+    Ok(stored.into_iter().map(read).collect())
 }
 
-/// Whether somebody else administers too, by a token that lives.
+/// Another token that may. One that was altered lets nobody in.
+async fn other_administers(app: &App, id: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
+    let mut tokens = each(app).await?.into_iter().flatten();
+    Ok(tokens.find(|token| token.id != id && administers(token, now)).map(|token| token.id))
+}
+
+/// Whether somebody else administers too, by a token that lives. One that was altered may be such a one: whoever writes into the rows
+/// makes nobody the only administrator.
 pub(crate) async fn another_administers(app: &App, actor: &Actor) -> Result<bool, StoreError> {
-    let (stored, now) = (app.ledger().record_all(KIND).await?, app.ledger().believed_time());
-    let tokens = stored.iter().map(Token::from_record).collect::<Result<Vec<_>, _>>().map_err(StoreError::Corrupt)?;
+    let (tokens, now) = (each(app).await?, app.ledger().believed_time());
     // As the actor is called that a token speaks for.
     let is_anothers = |token: &Token| format!("token:{}", token.body.name) != actor.id;
-    Ok(tokens.iter().any(|token| administers(token, now) && is_anothers(token)))
+    Ok(tokens.iter().any(|token| token.as_ref().is_none_or(|token| administers(token, now) && is_anothers(token))))
 }
 
 fn not_found(id: &str) -> Problem {
