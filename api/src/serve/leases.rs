@@ -71,7 +71,7 @@ impl Work {
 
 impl Ender {
     async fn look(&mut self) {
-        let now = u64::try_from(self.app.ledger().believed_time().unix()).unwrap_or_default();
+        let now = u64::try_from(self.app.ledger().certain_time().unix()).unwrap_or_default();
         let size = self.app.ledger().head().size;
         if self.seen.is_some_and(|(seen, next)| seen == size && next.is_none_or(|next| now < next)) {
             return;
@@ -134,7 +134,7 @@ impl Ender {
         if let Some(error) = error {
             self.failed(&error);
         }
-        let now = u64::try_from(self.app.ledger().believed_time().unix()).unwrap_or_default();
+        let now = u64::try_from(self.app.ledger().certain_time().unix()).unwrap_or_default();
         self.held.insert(id, now.saturating_add(HELD_SECS));
     }
 

@@ -242,7 +242,7 @@ impl Leases {
             Outcome::Done | Outcome::Made(_) => {}
             // He surely is not there: nobody has to end him, and nobody is told of him.
             Outcome::Away(said) => {
-                let until = self.believed().saturating_add(AWAY_PAUSE_SECS);
+                let until = self.certain().saturating_add(AWAY_PAUSE_SECS);
                 self.away().insert(path.clone(), until);
                 self.gone(lease, &actor).await?;
                 return Err(SecretError::Away(why(&format!("the target is away: {said}"))));
@@ -253,7 +253,7 @@ impl Leases {
             }
             // Whatever is there is ended by whoever is at it.
             Outcome::Unknown(said) => {
-                lease.ends_from(self.believed());
+                lease.ends_from(self.certain());
                 self.vault.ledger().withdraw(vec![lease.record(actor)?]).await?;
                 return Err(SecretError::Conflict(why(&format!("the target's answer did not come: {said}"))));
             }
@@ -296,7 +296,7 @@ impl Leases {
             // Its turn has come, and nobody asked for more.
             Stage::Ending if lease.body.tries == 0 => Ok(lease),
             Stage::Making | Stage::Live | Stage::Ending => {
-                lease.ends_from(self.believed());
+                lease.ends_from(self.certain());
                 // It is told of as before, and has all its tries again.
                 lease.body.tries = lease.body.tries.min(1);
                 self.vault.ledger().withdraw(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
@@ -420,9 +420,9 @@ impl Leases {
         Ok(u64::try_from(self.vault.now().await?.unix()).unwrap_or_default())
     }
 
-    /// The time by which things end, which nothing waits for.
-    pub(super) fn believed(&self) -> u64 {
-        u64::try_from(self.vault.ledger().believed_time().unix()).unwrap_or_default()
+    /// The time that has surely come, which nothing waits for: who is ended does not come back.
+    pub(super) fn certain(&self) -> u64 {
+        u64::try_from(self.vault.ledger().certain_time().unix()).unwrap_or_default()
     }
 
     async fn role_there(&self, path: &SecretPath) -> Result<LeaseRole, SecretError> {

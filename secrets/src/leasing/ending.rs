@@ -56,7 +56,7 @@ impl Leases {
     pub async fn end(&self, id: &str, warrants: &impl Warrants, targets: &impl Tenancy) -> Result<Lease, SecretError> {
         let mut lease = self.look(id).await?;
         // An end takes a right away: no clock holds it back, and none that is not believed brings it on.
-        let now = self.believed();
+        let now = self.certain();
         if self.due(&lease, now).is_none_or(|due| due > now) {
             return Ok(lease);
         }

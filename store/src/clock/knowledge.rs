@@ -56,7 +56,7 @@ struct Heard {
 pub(super) struct Knowledge {
     pub in_force: Timestamp,
     anchor: Anchor,
-    /// Whether the clock was ever believed: from then on the time gone by tells what a log from the future does not.
+    /// Whether the clock was ever believed: before that the time gone by tells nothing that the log does not.
     is_anchored: bool,
     heard: Vec<Heard>,
 }
@@ -115,19 +115,22 @@ impl Knowledge {
     }
 
     /// The time by which things end although the clock is not believed: the lesser of what it shows and what contradicts it, but never less
-    /// than the time gone by since it was believed, which a witness may contradict too, nor than the time in force; and where it was
-    /// believed, a time in force that is further than that is the log's fault, and ends nothing here.
+    /// than the time in force, nor than the time gone by since it was believed, which a witness may contradict too.
     pub fn in_spite_of(&self, held: &Held, gone_by: Duration) -> Timestamp {
         let ran = self.anchor.expects(gone_by);
-        let (shows, floor) = match self.is_anchored {
-            true => (held.cautious().min(ran.plus_secs(SLIP_SECS)), self.in_force.min(ran.plus_secs(SLIP_SECS))),
-            false => (held.cautious(), self.in_force),
-        };
         let ran = match held.by {
             Witness::Other(_) => ran.min(held.expected),
             Witness::Log | Witness::Run => ran,
         };
-        shows.max(ran).max(floor)
+        held.cautious().max(ran).max(self.in_force)
+    }
+
+    /// The time that has surely come although the clock is not believed: the same, but of a log that is further than time went by since this
+    /// clock was believed, one of the two is wrong, and nobody knows which. Nothing is done by it that cannot be undone.
+    pub fn surely(&self, held: &Held, gone_by: Duration) -> Timestamp {
+        let by_both = self.anchor.expects(gone_by).plus_secs(SLIP_SECS);
+        let ended = self.in_spite_of(held, gone_by);
+        if self.is_anchored { ended.min(by_both) } else { ended }
     }
 
     /// A clock that was believed is what the next look is held against.
@@ -250,19 +253,21 @@ mod tests {
             ("two hours ahead, and a witness says so", 0, &[(DB, 0)], (2 * HOURS, 9), 9),
             ("a witness is ahead", 0, &[(DB, 2 * HOURS)], (60, 60), 60),
             ("a witness is behind", 30, &[(DB, -2 * HOURS)], (60, 60), 30),
-            ("the log is ahead of a clock that was believed", 2 * HOURS, &[], (60, 60), 60 + SLIP_SECS),
-            ("it is, and the clock went on from there", 2 * HOURS, &[], (HOURS, 60), 60 + SLIP_SECS),
-            ("it is, by less", 200, &[], (-HOURS, 60), 200),
+            ("the log is ahead", 2 * HOURS, &[], (60, 60), 2 * HOURS),
+            ("the log is ahead, by little", 200, &[], (-HOURS, 60), 200),
         ];
         for (what, in_force, heard, (wall, gone_by), expected) in rows {
             let (node, look) = (node(*in_force, heard), look(*wall, *gone_by));
             let held = node.judge(look).unwrap_err();
             assert_eq!(node.in_spite_of(&held, look.gone_by), time(*expected), "{what}");
+            // Where the log says more than the time that went by, nothing has surely ended by it.
+            let surely = (*expected).min(i64::try_from(*gone_by).unwrap() + SLIP_SECS);
+            assert_eq!(node.surely(&held, look.gone_by), time(surely), "{what}");
         }
         // One that was never believed has nothing better than the log.
         let node = Knowledge::new(look(0, 0), time(2 * HOURS));
         let held = node.judge(look(60, 60)).unwrap_err();
-        assert_eq!(node.in_spite_of(&held, Duration::from_secs(60)), time(2 * HOURS));
+        assert_eq!(node.surely(&held, Duration::from_secs(60)), time(2 * HOURS));
         // Wrong from its start: what went by since then is no better than it.
         let mut node = Knowledge::new(look(2 * HOURS, 0), time(0));
         node.hear(Duration::ZERO, DB, time(0));

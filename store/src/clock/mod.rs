@@ -16,6 +16,7 @@ pub(crate) mod word;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use policy::{Timestamp, World};
 use serde_json::json;
@@ -157,13 +158,22 @@ impl Clock {
     /// The time by which things end: what the clock shows where it is believed, and where it is not, what can be. Never less than the time
     /// in force then: a clock that was set back opens nothing again, and one that was set ahead ends nothing early.
     pub fn believed_now(&self) -> Timestamp {
+        self.believed_or(Knowledge::in_spite_of)
+    }
+
+    /// The time that has surely come: by it is done what cannot be undone. A log from the future ends nothing.
+    pub fn certain_now(&self) -> Timestamp {
+        self.believed_or(Knowledge::surely)
+    }
+
+    fn believed_or(&self, in_spite: fn(&Knowledge, &Held, Duration) -> Timestamp) -> Timestamp {
         let (look, mut knowledge) = (look(&self.world), self.knowledge());
         match knowledge.judge(look) {
             Ok(()) => {
                 knowledge.believed(look);
                 look.wall
             }
-            Err(held) => knowledge.in_spite_of(&held, look.gone_by),
+            Err(held) => in_spite(&knowledge, &held, look.gone_by),
         }
     }
 

@@ -25,6 +25,12 @@ impl Ledger {
         self.register().clock().believed_now()
     }
 
+    /// The time that has surely come, and nothing waits for it: as [`Ledger::believed_time`], but where the log is further than time went by
+    /// since this node's clock was believed, no more than that. For what ends for good, like a leased user.
+    pub fn certain_time(&self) -> Timestamp {
+        self.register().clock().certain_now()
+    }
+
     /// The time, never later than what can be believed: for what tells of revocations, and is published.
     pub fn cautious_time(&self) -> Timestamp {
         self.register().clock().cautious_now()
