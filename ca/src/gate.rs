@@ -45,7 +45,7 @@ impl Gate {
         match self.rules.policies().decide(actor, action, &resource) {
             Ok(grant) => Ok(grant),
             Err(refusal) => {
-                self.refusals.write(RefusalEntry::new(&refusal, target(&resource))).await?;
+                Box::pin(self.refusals.write(RefusalEntry::new(&refusal, target(&resource)))).await?;
                 Err(CaError::Refused(refusal))
             }
         }

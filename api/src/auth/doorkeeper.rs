@@ -69,7 +69,7 @@ impl Doorkeeper {
                 Some(token) => token.check(&given, self.now()),
                 None => {
                     let _turn = self.throttle.turn(from).await;
-                    match self.look_up(given.id()).await? {
+                    match Box::pin(self.look_up(given.id())).await? {
                         Some(token) => token.check(&given, self.now()),
                         None => Err(AuthError::Unknown),
                     }

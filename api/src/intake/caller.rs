@@ -94,11 +94,11 @@ async fn recognise(parts: &Parts, app: &App) -> Result<Arc<Actor>, AuthError> {
             let (text, from) = (header.to_str().ok().and_then(bearer).ok_or(AuthError::Malformed)?, peer.map(Peer::ip));
             let actor = app.doorkeeper().by_token(text, from).await?;
             match parts.headers.get(LOGIN_HEADER).and_then(|login| login.to_str().ok()) {
-                Some(login) => app.doorkeeper().with_login(actor, login.trim(), from).await,
+                Some(login) => Box::pin(app.doorkeeper().with_login(actor, login.trim(), from)).await,
                 None => Ok(actor),
             }
         }
-        (None, Some(shown)) => app.doorkeeper().by_certificate(shown.serial(), shown.der()).await,
+        (None, Some(shown)) => Box::pin(app.doorkeeper().by_certificate(shown.serial(), shown.der())).await,
         (None, None) => Err(AuthError::Missing),
     }
 }

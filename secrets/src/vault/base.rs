@@ -64,7 +64,7 @@ impl Vault {
         {
             return Ok(Some(there));
         }
-        let there = self.look(path).await?.map(Arc::new);
+        let there = Box::pin(self.look(path)).await?.map(Arc::new);
         if let Some(there) = &there {
             self.secrets.keep(path_text, there, there.bytes());
         }

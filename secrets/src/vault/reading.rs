@@ -145,7 +145,7 @@ impl Vault {
     ) -> Result<Arc<Secret>, SecretError> {
         let secret = match known.filter(|secret| secret.path() == path && !secret.is_gone()) {
             Some(known) => known,
-            None => self.present(path).await?,
+            None => Box::pin(self.present(path)).await?,
         };
         Vault::is_for(grant, Action::ReadSecret, path, secret.owner())?;
         Ok(secret)
@@ -164,7 +164,7 @@ impl Vault {
             for Place { at, path, which, known, asked } in &places {
                 let there = match look {
                     0 => self.sealed_of(Arc::clone(known), which, now).await,
-                    _ => self.sealed(path, which, now).await,
+                    _ => Box::pin(self.sealed(path, which, now)).await,
                 };
                 match there {
                     // It is to be kept for less than it was a moment ago.
@@ -248,7 +248,7 @@ impl Vault {
         {
             return Ok(Some(there));
         }
-        let there = self.ledger.value(id).await?.map(|value| Arc::new(value.into_inner()));
+        let there = Box::pin(self.ledger.value(id)).await?.map(|value| Arc::new(value.into_inner()));
         if let Some(there) = &there {
             self.values.keep(id, there, there.envelope.len());
         }
@@ -298,7 +298,7 @@ impl Vault {
         let dek = match dek {
             Some(dek) => Arc::clone(dek),
             None => {
-                let bytes = self.ledger.unseal(value, recorded).await?;
+                let bytes = Box::pin(self.ledger.unseal(value, recorded)).await?;
                 let dek = Arc::new(Dek::unsealed(&bytes).ok_or(Forged)?);
                 self.deks.keep(value.id(), &dek, bytes.len());
                 dek

@@ -6,7 +6,7 @@
 
 use ca::RevocationReason;
 use policy::Timestamp;
-use secrets::{CertificateSource, FieldName, Kind, Opened, Patch, SecretError};
+use secrets::{CertificateSource, FieldName, Opened, Patch, SecretError};
 use store::{Attested, Credential, Filter, State};
 
 use crate::app::App;
@@ -20,9 +20,6 @@ const FIELD: &str = "certificate";
 /// # Errors
 /// [`SecretError::NotFound`]: the register has none such, or it is another owner's.
 pub(super) async fn put_in(app: &App, opened: &mut Opened) -> Result<Vec<String>, Problem> {
-    if opened.secret.kind() != Kind::CertificateBundle {
-        return Ok(Vec::new());
-    }
     let source = opened.fields.text(FIELD).and_then(|text| text.parse::<CertificateSource>().ok());
     let found = match &source {
         Some(CertificateSource::Issued(serial)) => app.ledger().credential(serial).await?,

@@ -66,7 +66,7 @@ pub(crate) async fn granted(
 ) -> Result<(Arc<Secret>, Grant), Problem> {
     let there = match action {
         Action::ReadSecret => app.vault().known(path).await?,
-        _ => app.vault().look(path).await?.map(Arc::new),
+        _ => Box::pin(app.vault().look(path)).await?.map(Arc::new),
     };
     let there = there.filter(|secret| !secret.is_gone());
     let owner = there.as_ref().map(|secret| secret.owner().clone());

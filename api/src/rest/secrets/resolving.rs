@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::{Action, Actor, Grant};
-use secrets::{FieldName, Fields, Opened, Reference, Secret, SecretError, SecretPath, Wanted, Which};
+use secrets::{
+    FieldName, Fields, Kind as SecretKind, Opened, Reference, Secret, SecretError, SecretPath, Wanted, Which,
+};
 
 use super::{certificates, granted};
 use crate::app::App;
@@ -115,7 +117,10 @@ pub(super) async fn read_one(
 
 /// What was opened, with the chain of the certificate that it names.
 async fn answered(app: &App, mut opened: Opened) -> Result<Arc<Answered>, Problem> {
-    let said = certificates::put_in(app, &mut opened).await?;
+    let said = match opened.secret.kind() {
+        SecretKind::CertificateBundle => Box::pin(certificates::put_in(app, &mut opened)).await?,
+        _ => Vec::new(),
+    };
     Ok(Arc::new(Answered { opened, said }))
 }
 
