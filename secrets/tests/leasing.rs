@@ -316,6 +316,13 @@ fn what_is_made_out_to_somebody_is_known_at_his_end_and_so_is_what_may_be() {
         assert!(own.password.expose().is_empty() && own.lease.public_key() == Some(public.as_str()));
         let no_key = leased(LeaseWish { public_key: Some("ssh-ed25519 AAAA".to_owned()), secs: None }).await;
         assert!(matches!(no_key, Err(SecretError::Invalid { what: "public_key", .. })), "{no_key:?}");
+        // It is kept and shown with the lease: its comment is a few words.
+        let (began, long) = (house.leaves(), format!("{} {}", public.trim(), "c".repeat(300)));
+        for line in [long, format!("{} a\u{1b}[2Jb", public.trim())] {
+            let refused = leased(LeaseWish { public_key: Some(line), secs: None }).await;
+            assert!(matches!(refused, Err(SecretError::Invalid { what: "public_key", .. })), "{refused:?}");
+        }
+        assert_eq!(house.leaves(), began, "nothing was written");
         // Where the answer did not come there may be one of which nobody knows the name: whoever ends him is told.
         target.says(Outcome::Unknown("no answer".to_owned()));
         leased(LeaseWish::default()).await.unwrap_err();
