@@ -141,11 +141,19 @@ impl Tenants {
             owner: Some(lease.owner().to_string()),
             actor: Some(Actor::system(TASK).id),
             not_after_after: Some(self.0.ledger().cautious_time()),
-            limit: LOOKED_MAX,
+            limit: PAGE_ROWS,
             ..Filter::default()
         };
-        let page = self.0.ledger().matching(filter).await.map_err(|error| unknown(&error))?;
-        Ok(page.into_iter().filter(|one| one.subject.starts_with(&key_id)).collect())
+        let (mut found, mut after_cursor) = (Vec::new(), None);
+        loop {
+            let asked = Filter { after_cursor, ..filter.clone() };
+            let page = self.0.ledger().matching_page(asked).await.map_err(|error| unknown(&error))?;
+            found.extend(page.items.into_iter().filter(|one| one.subject.starts_with(&key_id)));
+            after_cursor = page.next;
+            if after_cursor.is_none() {
+                return Ok(found);
+            }
+        }
     }
 }
 
@@ -175,5 +183,5 @@ const TASK: &str = "lease";
 pub(crate) const PROFILE: &str = "ssh-user";
 /// So much of an actor's name stands in a key id, whose bound is 128 characters.
 const BY_CHARS_MAX: usize = 50;
-/// All that the leases of an owner may have at once, and as many again.
-const LOOKED_MAX: usize = secrets::LEASES_OF_OWNER_MAX;
+/// Certificates that are looked at at once; an owner may have many times as many, as each renewal makes out another.
+const PAGE_ROWS: usize = 1_000;

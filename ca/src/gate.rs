@@ -8,7 +8,7 @@ use policy::{Action, Actor, Grant, Owner, Resource};
 use store::{Ledger, RefusalEntry};
 
 use crate::error::{CaError, LintFailure};
-use crate::refused::Crowd;
+use crate::refused::{Crowd, Noted, RefusalState};
 use crate::rules::Rules;
 
 /// Where every request passes.
@@ -95,20 +95,37 @@ impl Refusals {
         }
     }
 
-    /// Writes down how many were refused beyond those that are leaves: of each actor whose window is over; at the end, of all.
+    /// Writes down how many were refused beyond those that are leaves: of each actor whose window is over; at the end, of all. What the
+    /// register does not take is owed, and told by the next that asks; one of which nobody knows whether it was taken is told twice
+    /// rather than never.
     pub(crate) async fn tell_counted(&self, is_end: bool) -> Result<(), CaError> {
-        let leaves = if is_end { self.crowd.end() } else { self.crowd.over(Instant::now()) };
-        self.write_all(leaves).await
+        let mut due = self.crowd.due(Instant::now(), is_end).into_iter();
+        while let Some(sum) = due.next() {
+            if let Err(error) = self.ledger.refuse(sum.leaf()).await {
+                self.crowd.owes(std::iter::once(sum).chain(due));
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// What was refused beyond what is leaves of its own, and to whom very often.
+    pub(crate) fn state(&self) -> RefusalState {
+        self.crowd.state(Instant::now())
     }
 
     async fn write(&self, refusal: RefusalEntry) -> Result<(), CaError> {
-        self.write_all(self.crowd.leaves(refusal, Instant::now())).await
-    }
-
-    async fn write_all(&self, leaves: Vec<RefusalEntry>) -> Result<(), CaError> {
-        for leaf in leaves {
-            self.ledger.refuse(leaf).await?;
-        }
+        match self.crowd.note(refusal, Instant::now()) {
+            Noted::Told(leaf) => self.ledger.refuse(leaf).await?,
+            Noted::Counting(leaf) => {
+                let said = self.ledger.refuse(leaf.clone()).await;
+                if said.is_err() {
+                    self.crowd.unsaid(&leaf);
+                }
+                said?
+            }
+            Noted::Counted => return Ok(()),
+        };
         Ok(())
     }
 

@@ -94,6 +94,7 @@ pub use issuers::{
 };
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
+pub use refused::{INSISTENT_FROM, Insistent, REFUSALS_WINDOW_SECS, RefusalState};
 pub use status::{
     Act, BroughtResponse, Meant, OCSP_RESPONSE_BYTES_MAX, OcspAnswer, OcspState, Proposal, Published, PublishedCrl,
     Selection, ShownRevoked,

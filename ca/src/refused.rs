@@ -2,7 +2,10 @@
 //!
 //! The first of a window are leaves, each with what was asked for. The one after them is a leaf too, which says that the rest is counted; and
 //! how many that was is one more leaf when the window is over. So nothing is refused of which the log says nothing, and what one actor can
-//! have it say is bounded. What is counted lies in memory: a crash loses the number, and never that there was one.
+//! have it say is bounded. What is counted lies in memory: a crash loses the number, and never that there was one. While the register is
+//! away the numbers are owed, those of one actor as one, and written once it is there.
+//!
+//! Whoever is refused very often is told as an alarm too ([`Insistent`]).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,115 +13,235 @@ use std::time::{Duration, Instant};
 
 use store::RefusalEntry;
 
+/// What was refused beyond what is leaves of its own, for whoever watches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefusalState {
+    /// So many were counted since the start.
+    pub counted: u64,
+    /// So many of them are in no leaf yet: their window is not over, or the register is away.
+    pub untold: u64,
+    /// Who is refused more often than people are, the most often first.
+    pub insistent: Vec<Insistent>,
+}
+
+/// Somebody who was refused more than [`INSISTENT_FROM`] times since his window began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Insistent {
+    /// Who; none where they are several, of more actors than are counted apart.
+    pub actor: Option<String>,
+    /// How often, in a window of at most [`REFUSALS_WINDOW_SECS`].
+    pub times: u64,
+}
+
 /// The refusals of this node's actors. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Crowd(Arc<Mutex<HashMap<String, Window>>>);
+pub(crate) struct Crowd(Arc<Mutex<Memory>>);
+
+#[derive(Default)]
+struct Memory {
+    /// By their names; those for whom there is no room share the empty one.
+    actors: HashMap<String, Window>,
+    /// What was counted in windows that are over and stands in no leaf yet, by the same names.
+    owed: HashMap<String, Sum>,
+    /// All that was ever counted.
+    counted: u64,
+}
 
 /// What was refused to one actor since a moment.
 struct Window {
     since: Instant,
-    /// Of all those for whom there was no room.
-    is_shared: bool,
     told: u32,
+    /// Whether a leaf says that the rest is counted.
+    is_said: bool,
     counted: u64,
     /// What was refused last: by it the number is told.
     last: RefusalEntry,
 }
 
 /// What becomes of a refusal.
-#[derive(Debug, PartialEq, Eq)]
-enum Noted {
+#[derive(Debug)]
+pub(crate) enum Noted {
     /// It is a leaf.
-    Told,
+    Told(RefusalEntry),
     /// It is the first of those that are counted, and a leaf that says so.
-    Counting,
+    Counting(RefusalEntry),
     /// It is counted.
     Counted,
 }
 
+/// How many were refused to an actor, and counted alone: it is to be a leaf.
+#[derive(Clone, Debug)]
+pub(crate) struct Sum {
+    /// Whose: as in [`Memory`].
+    actor: String,
+    number: u64,
+    /// In so many windows.
+    windows: u64,
+    last: RefusalEntry,
+}
+
 impl Crowd {
-    /// The leaves that a refusal is, in their order: none where it is counted alone.
-    pub(crate) fn leaves(&self, refusal: RefusalEntry, now: Instant) -> Vec<RefusalEntry> {
-        let mut actors = self.actors();
-        let mut leaves: Vec<RefusalEntry> = over(&mut actors, now);
-        let is_known = actors.len() < ACTORS_MAX || actors.contains_key(&refusal.actor.id);
-        let actor = match is_known {
-            true => refusal.actor.id.clone(),
-            // More than a house has: what is refused to the others they share.
-            false => String::new(),
-        };
-        let fresh = || Window { since: now, is_shared: !is_known, told: 0, counted: 0, last: refusal.clone() };
-        let window = actors.entry(actor).or_insert_with(fresh);
-        match window.note(&refusal) {
-            Noted::Told => leaves.push(refusal),
-            Noted::Counting => {
-                leaves.push(RefusalEntry { missing: counting(&refusal.missing, window.whose()), ..refusal });
-            }
-            Noted::Counted => {}
+    /// Notes a refusal, and says what becomes of it.
+    pub(crate) fn note(&self, refusal: RefusalEntry, now: Instant) -> Noted {
+        let mut memory = self.memory();
+        memory.close(now);
+        let is_known = memory.actors.len() < ACTORS_MAX || memory.actors.contains_key(&refusal.actor.id);
+        // More than a house has: what is refused to the others they share.
+        let actor = if is_known { refusal.actor.id.clone() } else { SHARED.to_owned() };
+        let whose = whose(&actor);
+        let fresh = || Window { since: now, told: 0, is_said: false, counted: 0, last: refusal.clone() };
+        let window = memory.actors.entry(actor).or_insert_with(fresh);
+        let noted = window.note(refusal, whose);
+        if window.times() == INSISTENT_FROM {
+            tracing::warn!(actor = %window.last.actor.id, times = INSISTENT_FROM, "{whose} is refused more often than people are");
         }
-        leaves
+        if matches!(noted, Noted::Counted) {
+            memory.counted = memory.counted.saturating_add(1);
+        }
+        noted
     }
 
-    /// The leaves of the windows that are over.
-    pub(crate) fn over(&self, now: Instant) -> Vec<RefusalEntry> {
-        over(&mut self.actors(), now)
+    /// That the rest of an actor's is counted did not become a leaf: the next refusal says so again.
+    pub(crate) fn unsaid(&self, refusal: &RefusalEntry) {
+        let mut memory = self.memory();
+        let actor = if memory.actors.contains_key(&refusal.actor.id) { refusal.actor.id.as_str() } else { SHARED };
+        if let Some(window) = memory.actors.get_mut(actor) {
+            window.is_said = false;
+        }
     }
 
-    /// The leaves of all windows, whether they are over or not: the service ends.
-    pub(crate) fn end(&self) -> Vec<RefusalEntry> {
-        self.actors().drain().filter_map(|(_, window)| window.counts()).collect()
+    /// Takes out what is to be told of windows that are over; at the end of the service, of all. What does not become a leaf comes
+    /// back by [`Crowd::owes`].
+    pub(crate) fn due(&self, now: Instant, is_end: bool) -> Vec<Sum> {
+        let mut memory = self.memory();
+        match is_end {
+            true => memory.close_all(),
+            false => memory.close(now),
+        }
+        memory.owed.drain().map(|(_, sum)| sum).collect()
     }
 
-    fn actors(&self) -> MutexGuard<'_, HashMap<String, Window>> {
+    /// These are told later: the register does not take them now.
+    pub(crate) fn owes(&self, sums: impl IntoIterator<Item = Sum>) {
+        let mut memory = self.memory();
+        sums.into_iter().for_each(|sum| memory.owe(sum));
+    }
+
+    /// How it is now.
+    pub(crate) fn state(&self, now: Instant) -> RefusalState {
+        let memory = self.memory();
+        let stands = |window: &&Window| !window.is_over(now);
+        let open = memory.actors.values().fold(0_u64, |sum, window| sum.saturating_add(window.counted));
+        let owed = memory.owed.values().fold(0_u64, |sum, owed| sum.saturating_add(owed.number));
+        let insistent = memory.actors.iter().filter(|(_, window)| stands(window) && window.times() >= INSISTENT_FROM);
+        let mut insistent: Vec<Insistent> = insistent
+            .map(|(actor, window)| Insistent {
+                actor: Some(actor.clone()).filter(|actor| actor != SHARED),
+                times: window.times(),
+            })
+            .collect();
+        insistent.sort_by(|one, other| other.times.cmp(&one.times).then_with(|| one.actor.cmp(&other.actor)));
+        RefusalState { counted: memory.counted, untold: open.saturating_add(owed), insistent }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Window {
-    fn note(&mut self, refusal: &RefusalEntry) -> Noted {
-        if self.told < TOLD_MAX {
-            self.told += 1;
-            return Noted::Told;
+impl Memory {
+    /// Ends the windows that are over: what was counted in them is owed.
+    fn close(&mut self, now: Instant) {
+        let over: Vec<(String, Window)> = self.actors.extract_if(|_, window| window.is_over(now)).collect();
+        over.into_iter().filter_map(|(actor, window)| window.sum(actor)).for_each(|sum| self.owe(sum));
+    }
+
+    fn close_all(&mut self) {
+        let all: Vec<(String, Window)> = self.actors.drain().collect();
+        all.into_iter().filter_map(|(actor, window)| window.sum(actor)).for_each(|sum| self.owe(sum));
+    }
+
+    /// One number for each actor; those for whom there is no room share one, as they do while they are counted.
+    fn owe(&mut self, sum: Sum) {
+        let is_known = self.owed.len() < ACTORS_MAX || self.owed.contains_key(&sum.actor);
+        let actor = if is_known { sum.actor.clone() } else { SHARED.to_owned() };
+        match self.owed.get_mut(&actor) {
+            Some(there) => there.add(sum),
+            None => drop(self.owed.insert(actor.clone(), Sum { actor, ..sum })),
         }
-        self.counted = self.counted.saturating_add(1);
-        self.last = refusal.clone();
-        if self.counted == 1 { Noted::Counting } else { Noted::Counted }
-    }
-
-    /// Whose they are: a leaf has one actor, who was refused last.
-    fn whose(&self) -> &'static str {
-        if self.is_shared { "several actors, of whom this is the last," } else { "this actor" }
-    }
-
-    /// The leaf that says how many were counted; none where the one that is a leaf was all.
-    fn counts(self) -> Option<RefusalEntry> {
-        let more = self.counted.saturating_sub(1);
-        let target = format!("{more} more refusals");
-        let (whose, minutes) = (self.whose(), WINDOW.as_secs() / 60);
-        let missing = format!("and {more} more of {whose} within {minutes} minutes, each by policy");
-        (more > 0).then_some(RefusalEntry { target, missing, rule: None, ..self.last })
     }
 }
 
-/// Takes out the windows that are over: the leaves of those in which more was refused than is told.
-fn over(actors: &mut HashMap<String, Window>, now: Instant) -> Vec<RefusalEntry> {
-    let is_over = |_: &String, window: &mut Window| now.saturating_duration_since(window.since) >= WINDOW;
-    actors.extract_if(is_over).filter_map(|(_, window)| window.counts()).collect()
+impl Window {
+    fn note(&mut self, refusal: RefusalEntry, whose: &str) -> Noted {
+        self.last = refusal.clone();
+        if self.told < TOLD_MAX {
+            self.told += 1;
+            return Noted::Told(refusal);
+        }
+        if !self.is_said {
+            self.is_said = true;
+            return Noted::Counting(RefusalEntry { missing: counting(&refusal.missing, whose), ..refusal });
+        }
+        self.counted = self.counted.saturating_add(1);
+        Noted::Counted
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= WINDOW
+    }
+
+    /// How often it was, with those that are leaves.
+    fn times(&self) -> u64 {
+        self.counted.saturating_add(u64::from(self.told)).saturating_add(u64::from(self.is_said))
+    }
+
+    /// What is to be told of it; none where nothing was counted.
+    fn sum(self, actor: String) -> Option<Sum> {
+        (self.counted > 0).then_some(Sum { actor, number: self.counted, windows: 1, last: self.last })
+    }
+}
+
+impl Sum {
+    fn add(&mut self, other: Sum) {
+        self.number = self.number.saturating_add(other.number);
+        self.windows = self.windows.saturating_add(other.windows);
+        self.last = other.last;
+    }
+
+    /// The leaf that says how many were counted.
+    pub(crate) fn leaf(&self) -> RefusalEntry {
+        let (number, whose) = (self.number, whose(&self.actor));
+        let minutes = self.windows.saturating_mul(REFUSALS_WINDOW_SECS / 60);
+        let target = format!("{number} more refusals");
+        let missing = format!("and {number} more of {whose} within {minutes} minutes, each by policy");
+        RefusalEntry { target, missing, rule: None, ..self.last.clone() }
+    }
+}
+
+/// Whose they are: a leaf has one actor, who was refused last.
+fn whose(actor: &str) -> &'static str {
+    if actor == SHARED { "several actors, of whom this is the last," } else { "this actor" }
 }
 
 fn counting(missing: &str, whose: &str) -> String {
-    let minutes = WINDOW.as_secs() / 60;
+    let minutes = REFUSALS_WINDOW_SECS / 60;
     format!(
         "{missing}; {TOLD_MAX} of {whose} were refused within {minutes} minutes: from here on they are counted, and the number is told"
     )
 }
 
 /// So long the refusals of an actor are counted together ...
-const WINDOW: Duration = Duration::from_secs(3_600);
+pub const REFUSALS_WINDOW_SECS: u64 = 3_600;
+const WINDOW: Duration = Duration::from_secs(REFUSALS_WINDOW_SECS);
 /// ... of which so many are leaves of their own: somebody who mistypes never sees the rest.
 const TOLD_MAX: u32 = 256;
-/// Actors whose refusals are counted at once.
+/// From so many on somebody should look: no hand mistypes that often, and a program that does is set up wrongly or is somebody else's.
+pub const INSISTENT_FROM: u64 = 1_024;
+/// Actors whose refusals are counted at once, and of whom a number is owed.
 const ACTORS_MAX: usize = 4_096;
+/// The name of those for whom there is no room. No actor has it.
+const SHARED: &str = "";
 
 #[cfg(test)]
 mod tests {
@@ -137,48 +260,122 @@ mod tests {
         }
     }
 
+    fn is_leaf(noted: &Noted) -> bool {
+        match noted {
+            Noted::Told(_) | Noted::Counting(_) => true,
+            Noted::Counted => false,
+        }
+    }
+
+    /// So many beyond those that are leaves of their own.
+    fn counted(crowd: &Crowd, actor: &str, number: u32, now: Instant) {
+        for _ in 0..=TOLD_MAX + number {
+            crowd.note(refusal(actor, "secret"), now);
+        }
+    }
+
+    fn told(sums: &[Sum]) -> Vec<String> {
+        sums.iter().map(|sum| sum.leaf().target).collect()
+    }
+
     #[test]
     fn an_actor_has_so_many_refusals_written_down_and_then_their_number() {
         let (crowd, begun) = (Crowd::default(), Instant::now());
-        let leaves = |actor: &str, number: u32, now| crowd.leaves(refusal(actor, &format!("secret {number}")), now);
+        let noted = |actor: &str, number: u32, now| crowd.note(refusal(actor, &format!("secret {number}")), now);
         for number in 0..TOLD_MAX {
-            assert_eq!(leaves("token:none", number, begun).len(), 1, "{number}");
+            assert!(matches!(noted("token:none", number, begun), Noted::Told(_)), "{number}");
         }
-        let first = leaves("token:none", TOLD_MAX, begun);
-        assert!(first.len() == 1 && first[0].missing.contains("from here on they are counted"), "{first:?}");
+        let first = noted("token:none", TOLD_MAX, begun);
+        assert!(
+            matches!(&first, Noted::Counting(leaf) if leaf.missing.contains("from here on they are counted")),
+            "{first:?}"
+        );
         for number in 0..1_000 {
-            assert!(leaves("token:none", number, begun).is_empty(), "{number}");
+            assert!(matches!(noted("token:none", number, begun), Noted::Counted), "{number}");
         }
         // Another's are his own.
-        assert_eq!(leaves("token:other", 0, begun)[0].target, "secret 0");
+        assert!(matches!(noted("token:other", 0, begun), Noted::Told(leaf) if leaf.target == "secret 0"));
         // The window is over: how many there were is told once, and the next are leaves again.
-        assert!(crowd.over(begun + WINDOW / 2).is_empty());
-        let later = leaves("token:none", 7, begun + WINDOW);
-        let says: Vec<&str> = later.iter().map(|leaf| leaf.target.as_str()).collect();
-        assert_eq!(says, ["1000 more refusals", "secret 7"]);
-        assert!(later[0].missing.starts_with("and 1000 more of this actor"), "{later:?}");
-        assert!(crowd.end().is_empty(), "nothing else was counted");
+        assert!(crowd.due(begun + WINDOW / 2, false).is_empty());
+        assert!(matches!(noted("token:none", 7, begun + WINDOW), Noted::Told(leaf) if leaf.target == "secret 7"));
+        let later = crowd.due(begun + WINDOW, false);
+        assert_eq!(told(&later), ["1000 more refusals"]);
+        let missing = later[0].leaf().missing;
+        assert!(missing.starts_with("and 1000 more of this actor within 60 minutes"), "{missing}");
+        assert!(crowd.due(begun + WINDOW, true).is_empty(), "nothing else was counted");
+        assert_eq!(crowd.state(begun + WINDOW), RefusalState { counted: 1_000, ..RefusalState::default() });
     }
 
     #[test]
     fn what_was_counted_is_told_at_the_end_too() {
         let (crowd, now) = (Crowd::default(), Instant::now());
-        for _ in 0..TOLD_MAX + 3 {
-            crowd.leaves(refusal("token:none", "secret"), now);
+        counted(&crowd, "token:none", 2, now);
+        assert_eq!(told(&crowd.due(now, true)), ["2 more refusals"]);
+    }
+
+    #[test]
+    fn a_number_that_the_register_did_not_take_is_told_later_with_what_came_since() {
+        let (crowd, begun) = (Crowd::default(), Instant::now());
+        counted(&crowd, "token:none", 5, begun);
+        let refused = crowd.due(begun + WINDOW, false);
+        assert_eq!(told(&refused), ["5 more refusals"]);
+        crowd.owes(refused);
+        assert_eq!(crowd.state(begun + WINDOW).untold, 5);
+        // Another hour of it, while the register is away still.
+        counted(&crowd, "token:none", 7, begun + WINDOW);
+        assert_eq!(crowd.state(begun + WINDOW).untold, 12);
+        let both = crowd.due(begun + 2 * WINDOW, false);
+        assert_eq!(told(&both), ["12 more refusals"]);
+        assert!(both[0].leaf().missing.contains("within 120 minutes"), "{both:?}");
+        assert_eq!(crowd.state(begun + 2 * WINDOW).untold, 0);
+    }
+
+    #[test]
+    fn that_the_rest_is_counted_is_said_until_it_is_a_leaf() {
+        let (crowd, now) = (Crowd::default(), Instant::now());
+        for _ in 0..TOLD_MAX {
+            crowd.note(refusal("token:none", "secret"), now);
         }
-        let told = crowd.end();
-        assert!(told.len() == 1 && told[0].target == "2 more refusals", "{told:?}");
+        for _ in 0..2 {
+            let noted = crowd.note(refusal("token:none", "secret"), now);
+            assert!(matches!(noted, Noted::Counting(_)), "{noted:?}");
+            crowd.unsaid(&refusal("token:none", "secret"));
+        }
+        assert!(is_leaf(&crowd.note(refusal("token:none", "secret"), now)));
+        assert!(!is_leaf(&crowd.note(refusal("token:none", "secret"), now)));
     }
 
     #[test]
     fn however_many_actors_there_are_what_is_remembered_is_bounded() {
         let (crowd, now) = (Crowd::default(), Instant::now());
         let actors = u32::try_from(ACTORS_MAX).unwrap();
-        let told = (0..actors + 2 * TOLD_MAX).map(|n| crowd.leaves(refusal(&format!("acme:{n}"), "x"), now).len());
-        assert_eq!(told.sum::<usize>(), ACTORS_MAX + TOLD_MAX as usize + 1);
-        assert_eq!(crowd.actors().len(), ACTORS_MAX + 1);
+        let leaves =
+            (0..actors + 2 * TOLD_MAX).filter(|n| is_leaf(&crowd.note(refusal(&format!("acme:{n}"), "x"), now)));
+        assert_eq!(leaves.count(), ACTORS_MAX + TOLD_MAX as usize + 1);
+        assert_eq!(crowd.memory().actors.len(), ACTORS_MAX + 1);
         // Their number is nobody's own.
-        let ended = crowd.end();
-        assert!(ended.len() == 1 && ended[0].missing.contains("more of several actors"), "{ended:?}");
+        let ended = crowd.due(now, true);
+        assert!(ended.len() == 1 && ended[0].leaf().missing.contains("more of several actors"), "{ended:?}");
+        // Nor are numbers that the register does not take more than that.
+        let last = ended[0].last.clone();
+        let sum = |n| Sum { actor: format!("acme:{n}"), number: 2, windows: 1, last: last.clone() };
+        crowd.owes((0..actors + 10).map(sum));
+        assert_eq!(crowd.memory().owed.len(), ACTORS_MAX + 1);
+        assert_eq!(crowd.state(now).untold, 2 * u64::from(actors + 10), "none is lost");
+    }
+
+    #[test]
+    fn whoever_is_refused_very_often_is_told_of_as_long_as_his_window() {
+        let (crowd, begun) = (Crowd::default(), Instant::now());
+        let from = u32::try_from(INSISTENT_FROM).unwrap();
+        for _ in 1..from {
+            crowd.note(refusal("token:none", "secret"), begun);
+        }
+        crowd.note(refusal("token:other", "secret"), begun);
+        assert!(crowd.state(begun).insistent.is_empty());
+        crowd.note(refusal("token:none", "secret"), begun);
+        let told = Insistent { actor: Some("token:none".to_owned()), times: INSISTENT_FROM };
+        assert_eq!(crowd.state(begun).insistent, [told]);
+        assert!(crowd.state(begun + WINDOW).insistent.is_empty());
     }
 }

@@ -316,6 +316,13 @@ fn what_is_made_out_to_somebody_is_known_at_his_end_and_so_is_what_may_be() {
         assert!(own.password.expose().is_empty() && own.lease.public_key() == Some(public.as_str()));
         let no_key = leased(LeaseWish { public_key: Some("ssh-ed25519 AAAA".to_owned()), secs: None }).await;
         assert!(matches!(no_key, Err(SecretError::Invalid { what: "public_key", .. })), "{no_key:?}");
+        // It is kept and shown with the lease: its comment is a few words.
+        let (began, long) = (house.leaves(), format!("{} {}", public.trim(), "c".repeat(300)));
+        for line in [long, format!("{} a\u{1b}[2Jb", public.trim())] {
+            let refused = leased(LeaseWish { public_key: Some(line), secs: None }).await;
+            assert!(matches!(refused, Err(SecretError::Invalid { what: "public_key", .. })), "{refused:?}");
+        }
+        assert_eq!(house.leaves(), began, "nothing was written");
         // Where the answer did not come there may be one of which nobody knows the name: whoever ends him is told.
         target.says(Outcome::Unknown("no answer".to_owned()));
         leased(LeaseWish::default()).await.unwrap_err();
@@ -325,6 +332,117 @@ fn what_is_made_out_to_somebody_is_known_at_his_end_and_so_is_what_may_be() {
         assert_eq!(target.ended.lock().unwrap().last(), Some(&(vec![], true)));
         let report = house.audited(&database).await;
         assert!(report.findings.is_empty(), "{:?}", report.findings);
+    });
+}
+
+/// A target at which another node ends whoever is being made, before he is made.
+struct Overtaken<'a> {
+    house: &'a House,
+    other: &'a Leases,
+    target: &'a Target,
+    /// What the target says from the signature on.
+    then: Outcome,
+    /// Whether the process ends before it is signed and heard.
+    is_killed: bool,
+    at_it: tokio::sync::Notify,
+}
+
+impl<'a> Overtaken<'a> {
+    fn new((house, other, target): (&'a House, &'a Leases, &'a Target), then: Outcome, is_killed: bool) -> Self {
+        Overtaken { house, other, target, then, is_killed, at_it: tokio::sync::Notify::new() }
+    }
+
+    /// Gives back what stands, and ends it as far as that goes.
+    async fn end_all(&self) {
+        for lease in standing(self.other).await {
+            let grant = self.house.grant(Action::LeaseSecret, HOSTS);
+            self.other.give_back(grant, lease.id()).await.unwrap();
+            self.other.end(lease.id(), &Warden(self.house), self.target).await.unwrap();
+        }
+    }
+}
+
+impl Tenancy for Overtaken<'_> {
+    fn has(&self, _terms: Terms<'_>) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn create(&self, _at: &At, _admin: &Login, hirer: Hirer<'_>) -> Hired {
+        self.end_all().await;
+        if self.is_killed {
+            self.at_it.notify_one();
+            std::future::pending::<()>().await;
+        }
+        let document = self.target.makes_out(hirer);
+        self.target.says(self.then.clone());
+        Hired { outcome: Outcome::Done, document }
+    }
+
+    async fn renew(&self, at: &At, admin: &Login, hirer: Hirer<'_>) -> Hired {
+        self.create(at, admin, hirer).await
+    }
+
+    async fn revoke(&self, at: &At, admin: &Login, hirer: Hirer<'_>) -> Outcome {
+        self.target.revoke(at, admin, hirer).await
+    }
+}
+
+/// The certificate is signed after somebody else has ended the lease: it is taken back, at once or by the end that comes later.
+#[test]
+fn what_is_made_out_after_another_node_ended_the_lease_is_taken_back() {
+    on_sqlite(|database| async move {
+        let target = Target::new();
+        let (house, leases) = house(&database, &target).await;
+        set_hosts(&house, &leases, &target).await;
+        let other = Leases::new(house.vault.clone(), 2);
+        let away = || Outcome::Unknown("the register is away".to_owned());
+        for then in [Outcome::Done, away()] {
+            let overtaken = Overtaken::new((&house, &other, &target), then, false);
+            target.ended.lock().unwrap().clear();
+            let before = *target.made.lock().unwrap();
+            let grant = house.grant(Action::LeaseSecret, HOSTS);
+            let lost = leases.lease(grant, &path(HOSTS), LeaseWish::default(), &Warden(&house), &overtaken).await;
+            assert!(matches!(lost, Err(SecretError::Store(_) | SecretError::Conflict(_))), "{lost:?}");
+            let known = vec![format!("document {}", before + 1)];
+            // The other node looked for what nobody had taken down; whoever made it out took it back by its name.
+            assert_eq!(*target.ended.lock().unwrap(), [(vec![], true), (known.clone(), false)]);
+            target.says(Outcome::Done);
+            let ending = standing(&leases).await;
+            assert_eq!(ending.iter().map(Lease::stage).collect::<Vec<_>>(), [LeaseStage::Ending]);
+            assert_eq!(ending[0].documents(), known, "it is not forgotten");
+            let ended = leases.end(ending[0].id(), &Warden(&house), &target).await.unwrap();
+            assert_eq!(ended.stage(), LeaseStage::Ended);
+            assert_eq!(target.ended.lock().unwrap().last(), Some(&(known, true)));
+        }
+        let report = house.audited(&database).await;
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+    });
+}
+
+#[test]
+fn who_is_ended_while_another_node_makes_him_is_looked_for_once_more() {
+    on_sqlite(|database| async move {
+        let target = Target::new();
+        let (house, leases) = house(&database, &target).await;
+        set_hosts(&house, &leases, &target).await;
+        let other = Leases::new(house.vault.clone(), 2);
+        let overtaken = Overtaken::new((&house, &other, &target), Outcome::Done, true);
+        let grant = house.grant(Action::LeaseSecret, HOSTS);
+        let (warden, hosts) = (Warden(&house), path(HOSTS));
+        tokio::select! {
+            made = leases.lease(grant, &hosts, LeaseWish::default(), &warden, &overtaken) => panic!("{made:?}"),
+            () = overtaken.at_it.notified() => {}
+        }
+        // Killed. He may be made out a certificate at any moment as far as the other node knows: the lease is not over.
+        let there = standing(&other).await;
+        assert_eq!(there.iter().map(Lease::stage).collect::<Vec<_>>(), [LeaseStage::Ending]);
+        let id = there[0].id();
+        other.end(id, &Warden(&house), &target).await.unwrap();
+        assert_eq!(target.ended.lock().unwrap().len(), 1, "not yet");
+        house.world.advance(150);
+        let over = other.end(id, &Warden(&house), &target).await.unwrap();
+        assert_eq!(over.stage(), LeaseStage::Ended);
+        assert_eq!(*target.ended.lock().unwrap(), [(vec![], true), (vec![], true)]);
     });
 }
 

@@ -1,5 +1,6 @@
 //! `chancery ssh`: certificates for people and hosts, and the public keys that sshd and ssh have to trust.
 
+mod krl;
 mod login;
 
 use std::ffi::OsStr;
@@ -16,8 +17,6 @@ use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
 use crate::parts::span::{Span, span};
 
-/// OpenSSH PROTOCOL.krl.
-const KRL_MAGIC: &[u8] = b"SSHKRL\n\0";
 const PUBLIC_KEY_BYTES_MAX: u64 = 16 << 10;
 
 #[derive(Parser)]
@@ -42,19 +41,9 @@ enum What {
     Ca(Ca),
     /// Write the list of revoked SSH certificates, for RevokedKeys of sshd
     #[command(
-        after_help = "Example, each minute on each host:\n  chancery ssh krl --out /etc/ssh/revoked_keys\n\nand once in sshd_config:\n  RevokedKeys /etc/ssh/revoked_keys\n\nsshd refuses every key while that file is missing: write it first. The list is fetched over TLS, and replaced by one rename, so sshd sees the old or the new one. `ssh-keygen -Q -l -f revoked_keys` shows it. It takes no token: --url and --cacert are enough."
+        after_help = "Example, each minute on each host:\n  chancery ssh krl --out /etc/ssh/revoked_keys\n\nand once in sshd_config:\n  RevokedKeys /etc/ssh/revoked_keys\n\nsshd refuses every key while that file is missing: write it first. The list is fetched over TLS, and replaced by one rename, so sshd sees the old or the new one. A list that is older than the one that stands there is refused (exit code 3), and takes its place with --force alone. `ssh-keygen -Q -l -f revoked_keys` shows it. It takes no token: --url and --cacert are enough."
     )]
-    Krl(Krl),
-}
-
-#[derive(clap::Args)]
-struct Krl {
-    /// Where to write it; - is standard output. An earlier list makes room
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// Replace a file that is no such list
-    #[arg(long)]
-    force: bool,
+    Krl(krl::Krl),
 }
 
 /// What is asked for.
@@ -105,7 +94,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         What::SignHost(sign) => sign_key(sign, "/api/v1/ssh/host", global).await,
         What::Login(args) => login::run(args, global).await,
         What::Ca(ca) => print_ca(ca, global).await,
-        What::Krl(krl) => write_krl(krl, global).await,
+        What::Krl(krl) => krl::run(krl, global).await,
     }
 }
 
@@ -194,21 +183,6 @@ async fn print_ca(args: Ca, global: &Global) -> Result<(), Failure> {
         Some(pattern) => output::line(format!("@cert-authority {pattern} {}", key.trim())),
         None => output::line(key.trim()),
     }
-    Ok(())
-}
-
-async fn write_krl(args: Krl, global: &Global) -> Result<(), Failure> {
-    let mut outputs = Outputs::new(args.force);
-    let is_list = |there: &[u8]| there.starts_with(KRL_MAGIC);
-    let place = outputs.place(&args.out, PUBLIC, Standing::Predecessor(&is_list))?;
-    let list = global.client()?.get_bytes("/ssh/krl").await?;
-    // sshd refuses everybody where it cannot read the list: what is none takes no list's place.
-    if !is_list(&list) {
-        return Err(Failure::new(Exit::Failed, "the server's answer is no key revocation list: nothing was written"));
-    }
-    let facts = [output::written_to(&place)];
-    place.fill(&list)?;
-    output::report(&outputs, &facts, &json!({"written_to": args.out, "bytes": list.len()}), global.json);
     Ok(())
 }
 

@@ -83,6 +83,17 @@ fn a_leased_certificate_lets_in_until_it_is_given_back() {
     sshd.fetch_revoked(&house);
     assert_eq!(revoked(&sshd).len(), 2);
     assert!(!sshd.lets_in(&key), "{}", sshd.log());
+    // A list that is older than the one that a host has takes its place by force alone.
+    let file = sshd.folder.join("revoked_keys");
+    let list = std::fs::read(&file).expect("a list");
+    let newer = [&list[..12], &u64::MAX.to_be_bytes()[..], &list[20..]].concat();
+    std::fs::write(&file, &newer).expect("a newer list");
+    let refused = house.command(&["ssh", "krl", "--out", text(&file)]).output().expect("it runs");
+    let says = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(3) && says.contains("is older than the one in"), "{says}");
+    assert_eq!(std::fs::read(&file).expect("a list"), newer, "it stays");
+    house.run(&["ssh", "krl", "--out", text(&file), "--force"]);
+    assert_eq!(revoked(&sshd).len(), 2);
     std::fs::write(&again, before).expect("the certificate before");
     assert!(!sshd.lets_in(&key), "{}", sshd.log());
     assert!(sshd.log().contains("revoked"), "sshd says why:\n{}", sshd.log());

@@ -20,6 +20,7 @@ use super::forecast::Surveyor;
 use super::metrics::{Own, Readings};
 use super::notice::{Names, Notice, Sentences};
 use super::orphans::{Orphans, orphans};
+use super::refusals;
 use super::secrets::Keepsakes;
 use super::vitals::{Ends, Vitals};
 
@@ -339,6 +340,7 @@ impl Lookout {
             )
         }));
         alarms.extend(self.of_ocsp());
+        alarms.extend(refusals::alarms(&self.authority.refusals(), ALARMS_MAX));
         // Not by a clock that is not believed: that has an alarm of its own.
         alarms.extend(self.of_one_factor(&tokens));
         alarms.extend(self.vitals(tokens).await.alarms(self.ledger.cautious_time()));
@@ -477,6 +479,7 @@ impl Lookout {
             profiles: self.profiles(),
             renewals: self.renewals.counts(),
             ocsp: self.authority.ocsp_state(),
+            refusals: self.authority.refusals(),
             backup: self.backups.last(),
         }
     }

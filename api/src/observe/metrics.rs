@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::extract::MatchedPath;
-use ca::{OcspState, SigningTimes};
+use ca::{OcspState, RefusalState, SigningTimes};
 use http::{Method, StatusCode};
 use lifecycle::RenewalCounts;
 use policy::Timestamp;
@@ -104,6 +104,8 @@ pub(crate) struct Own {
     pub(crate) renewals: RenewalCounts,
     /// OCSP requests, and who answers them.
     pub(crate) ocsp: OcspState,
+    /// What was refused beyond what is leaves of its own.
+    pub(crate) refusals: RefusalState,
     /// When the log said of the last good backup, and its length.
     pub(crate) backup: Option<(Timestamp, u64)>,
 }
@@ -435,6 +437,7 @@ impl Metrics {
         each(&mut text, fit, "profile", &own.profiles)?;
         renewals(&mut text, own.renewals)?;
         ocsp(&mut text, &own.ocsp)?;
+        refusals(&mut text, &own.refusals)?;
         super::process::append(&mut text);
         encode_eof(&mut text)?;
         Ok(text)
@@ -517,6 +520,19 @@ fn ocsp(text: &mut String, state: &OcspState) -> std::fmt::Result {
     Ok(())
 }
 
+/// What the gate counts where it writes no leaf for each.
+fn refusals(text: &mut String, state: &RefusalState) -> std::fmt::Result {
+    let name = "chancery_refusals_counted";
+    writeln!(text, "# HELP {name} Refused requests that are counted in the log and no entries of their own.")?;
+    writeln!(text, "# TYPE {name} counter\n{name}_total {}", state.counted)?;
+    let name = "chancery_refusals_untold";
+    writeln!(text, "# HELP {name} Of those, how many no entry of the log tells yet.")?;
+    writeln!(text, "# TYPE {name} gauge\n{name} {}", state.untold)?;
+    let name = "chancery_refused_insistently";
+    writeln!(text, "# HELP {name} Actors who were refused so often lately that it is an alarm.")?;
+    writeln!(text, "# TYPE {name} gauge\n{name} {}", state.insistent.len())
+}
+
 /// Methods are an open set on the wire and a closed one here.
 fn method_label(method: &Method) -> &'static str {
     match *method {
@@ -575,6 +591,7 @@ mod tests {
                     signing: vec![("spare".to_owned(), SigningTimes { failed: 2, ..SigningTimes::default() })],
                     tokens: vec![("main".to_owned(), true), ("spare".to_owned(), false)],
                     profiles: vec![("tls-server".to_owned(), true), ("vpn".to_owned(), false)],
+                    refusals: RefusalState { counted: 9, untold: 4, ..RefusalState::default() },
                     ..Own::default()
                 },
             )
@@ -594,6 +611,9 @@ mod tests {
             "chancery_token_ready{token=\"spare\"} 0",
             "chancery_profile_fit{profile=\"vpn\"} 0",
             "chancery_signature_failures_total{token=\"spare\"} 2",
+            "chancery_refusals_counted_total 9",
+            "chancery_refusals_untold 4",
+            "chancery_refused_insistently 0",
             "chancery_build_info{version=\"0.1.0\"} 1",
             "chancery_renewals_total{outcome=\"renewed\"} 0",
         ] {

@@ -9,6 +9,7 @@ mod exposition;
 mod notice;
 mod process;
 mod recent;
+mod refusals;
 mod vitals;
 mod wrapping;
 

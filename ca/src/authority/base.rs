@@ -21,6 +21,7 @@ use crate::gate::Gate;
 use crate::issuers::Registry;
 use crate::parts::Parts;
 use crate::profiles::{Profile, Profiles};
+use crate::refused::RefusalState;
 use crate::registrar::Registrar;
 use crate::rules::Rules;
 use crate::status::{Desks, Inquiries, KrlShelf, Publisher, Revoker};
@@ -136,6 +137,11 @@ impl Authority {
     /// Writes down how many were refused beyond those that are leaves of their own, where an actor's window is over; at the end, of all.
     pub async fn tell_refusals(&self, is_end: bool) -> Result<(), CaError> {
         self.inner.office.gate.refusals().tell_counted(is_end).await
+    }
+
+    /// What this node refused beyond what is leaves of its own, and to whom very often: from memory.
+    pub fn refusals(&self) -> RefusalState {
+        self.inner.office.gate.refusals().state()
     }
 
     /// Signs a log head if it moved.

@@ -3,8 +3,12 @@
 //! It is not signed, as OpenSSH has no word for that any more: whoever fetches it does so over TLS, or believes the way. It is made from
 //! the fold of the log, not from rows, and is the same bytes on each node while nothing is revoked. What ended by itself more than a day
 //! ago is left out: no sshd takes that, whatever its clock says.
+//!
+//! Anybody may fetch it, so it costs a copy of a pointer: it is made once for each revocation and each day, from what the one before was
+//! made of and what was revoked since. All revocations are read once, for the first list of a process.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use policy::Timestamp;
@@ -19,6 +23,8 @@ use crate::issuers::Signer;
 pub(crate) struct KrlShelf {
     office: Office,
     held: Mutex<Option<Held>>,
+    /// One at a time makes the next.
+    roll: Mutex<Roll>,
 }
 
 struct Held {
@@ -32,25 +38,61 @@ type Key = (Vec<(String, u64)>, i64);
 /// A CA by its name and its key's blob.
 type Ca = (String, Vec<u8>);
 
+/// From what lists are made: it goes on from the one before.
+#[derive(Default)]
+struct Roll {
+    day: i64,
+    of: HashMap<String, Told>,
+}
+
+/// What is revoked of one CA, as far as it was read. The log of a running node only grows, and so does this.
+#[derive(Default)]
+struct Told {
+    rows: usize,
+    /// By its operation: its serial, and when it ends by itself.
+    listed: BTreeMap<u64, (u64, Option<Timestamp>)>,
+    /// When the newest of all was revoked, those that are not listed too.
+    newest: Option<Timestamp>,
+}
+
 impl KrlShelf {
     pub(crate) fn new(office: Office) -> KrlShelf {
-        KrlShelf { office, held: Mutex::default() }
+        KrlShelf { office, held: Mutex::default(), roll: Mutex::default() }
     }
 
     /// The newest list.
     pub(crate) fn newest(&self) -> Bytes {
-        let (all, ledger) = (self.cas(), &self.office.ledger);
-        let now = ledger.cautious_time();
-        let counts = all.iter().map(|(name, _)| (name.clone(), count(ledger, name))).collect();
-        let key: Key = (counts, now.unix().div_euclid(DAY_SECS));
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = held.as_ref().filter(|held| held.key == key) {
-            return held.list.clone();
+        let all = self.cas();
+        if let Some(list) = self.fresh(&all) {
+            return list;
         }
-        let sections = all.iter().map(|(name, blob)| (blob.as_slice(), ledger.revocations(name).rows));
-        let list = Bytes::from(encode(sections.collect(), key.0.iter().map(|(_, count)| count).sum(), key.1));
-        *held = Some(Held { key, list: list.clone() });
+        let mut roll = locked(&self.roll);
+        // Whoever was here before may have made it.
+        if let Some(list) = self.fresh(&all) {
+            return list;
+        }
+        let day = self.day();
+        roll.turn(day);
+        for (name, _) in &all {
+            roll.of.entry(name.clone()).or_default().follow(&self.office.ledger, name, begins(day));
+        }
+        let key: Key = (all.iter().map(|(name, _)| (name.clone(), roll.told(name))).collect(), day);
+        let sections = all.iter().filter_map(|(name, blob)| Some((blob.as_slice(), roll.of.get(name)?)));
+        let version = key.0.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
+        let list = Bytes::from(encode(sections.collect(), version));
+        *locked(&self.held) = Some(Held { key, list: list.clone() });
         list
+    }
+
+    /// The one that is held, where nothing was revoked since it was made, on the same day.
+    fn fresh(&self, all: &[Ca]) -> Option<Bytes> {
+        let counts = all.iter().map(|(name, _)| (name.clone(), count(&self.office.ledger, name))).collect();
+        let key: Key = (counts, self.day());
+        locked(&self.held).as_ref().filter(|held| held.key == key).map(|held| held.list.clone())
+    }
+
+    fn day(&self) -> i64 {
+        self.office.ledger.cautious_time().unix().div_euclid(DAY_SECS)
     }
 
     /// All there ever were: what a retired one signed is revoked as everything else.
@@ -65,18 +107,85 @@ impl KrlShelf {
     }
 }
 
+impl Roll {
+    /// Another day has come: what has ended is left out. Where the clock went back, all is read again, as that may count again.
+    fn turn(&mut self, day: i64) {
+        if day < self.day {
+            self.of.clear();
+        }
+        if day > self.day {
+            self.of.values_mut().for_each(|told| told.sweep(begins(day)));
+        }
+        self.day = day;
+    }
+
+    fn told(&self, name: &str) -> u64 {
+        self.of.get(name).map_or(0, |told| u64::try_from(told.rows).unwrap_or(u64::MAX))
+    }
+}
+
+impl Told {
+    /// Reads what was revoked since, some at a time: the fold is not held for long.
+    fn follow(&mut self, ledger: &Ledger, issuer: &str, begins: Timestamp) {
+        loop {
+            let some = ledger.revocations_in(issuer, self.rows..self.rows.saturating_add(ROWS));
+            if some.rows.is_empty() {
+                return;
+            }
+            self.add(&some.rows, begins);
+        }
+    }
+
+    /// Each row says how it is now, whether it is the first of its operation or changes what an earlier one said.
+    fn add(&mut self, rows: &[RevokedRow], begins: Timestamp) {
+        for row in rows {
+            self.newest = self.newest.max(Some(row.revoked_at));
+            let counts = row.reason != RELEASED && is_live(row.not_after, begins);
+            match register_serial_tail(&row.serial).filter(|_| counts) {
+                Some(serial) => self.listed.insert(row.operation, (serial, row.not_after)),
+                None => self.listed.remove(&row.operation),
+            };
+        }
+        self.rows = self.rows.saturating_add(rows.len());
+    }
+
+    fn sweep(&mut self, begins: Timestamp) {
+        self.listed.retain(|_, (_, not_after)| is_live(*not_after, begins));
+    }
+
+    /// In their order, each once.
+    fn serials(&self) -> Vec<u64> {
+        let mut all: Vec<u64> = self.listed.values().map(|(serial, _)| *serial).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn count(ledger: &Ledger, issuer: &str) -> u64 {
     ledger.revocations_in(issuer, 0..0).covers.revocations()
 }
 
-/// The list: `day` decides what is old enough to be left out, and `version` grows with each revocation.
-fn encode(of: Vec<(&[u8], Vec<RevokedRow>)>, version: u64, day: i64) -> Vec<u8> {
-    let begins = Timestamp::from_unix(day.saturating_sub(1).saturating_mul(DAY_SECS));
-    let newest = of.iter().flat_map(|(_, rows)| rows).map(|row| row.revoked_at).max();
+/// What ended before is left out on this day.
+fn begins(day: i64) -> Timestamp {
+    Timestamp::from_unix(day.saturating_sub(1).saturating_mul(DAY_SECS))
+}
+
+fn is_live(not_after: Option<Timestamp>, begins: Timestamp) -> bool {
+    not_after.is_none_or(|not_after| not_after >= begins)
+}
+
+/// The list: `version` grows with each revocation.
+fn encode(of: Vec<(&[u8], &Told)>, version: u64) -> Vec<u8> {
+    let newest = of.iter().filter_map(|(_, told)| told.newest).max();
     let generated = newest.map_or(0, |at| u64::try_from(at.unix()).unwrap_or_default());
     let head = Wire::default().u64(MAGIC).u32(FORMAT).u64(version).u64(generated).u64(0).string([]).string(COMMENT);
-    let sections = of.into_iter().filter_map(|(blob, rows)| {
-        let serials = serials(&rows, begins);
+    let sections = of.into_iter().filter_map(|(blob, told)| {
+        let serials = told.serials();
         // "Certificate revocation sections": one for each CA's key, here with the serials alone.
         let list = serials.iter().fold(Wire::default(), |wire, serial| wire.u64(*serial));
         let section = Wire::default().string(blob).string([]).raw(&[SERIAL_LIST]).string(list.0);
@@ -85,18 +194,9 @@ fn encode(of: Vec<(&[u8], Vec<RevokedRow>)>, version: u64, day: i64) -> Vec<u8> 
     sections.fold(head, |wire, section| wire.raw(&[CERTIFICATES]).string(section)).0
 }
 
-/// In their order, each once.
-fn serials(rows: &[RevokedRow], begins: Timestamp) -> Vec<u64> {
-    let counts = |row: &&RevokedRow| {
-        !row.changes && row.reason != RELEASED && row.not_after.is_none_or(|not_after| not_after >= begins)
-    };
-    let mut all: Vec<u64> = rows.iter().filter(counts).filter_map(|row| register_serial_tail(&row.serial)).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
-}
-
 const DAY_SECS: i64 = 86_400;
+/// So many revocations are read at once.
+const ROWS: usize = 4_096;
 /// "SSHKRL\n\0".
 const MAGIC: u64 = 0x5353_484b_524c_0a00;
 const FORMAT: u32 = 1;
@@ -125,6 +225,12 @@ mod tests {
         }
     }
 
+    fn told(parts: &[&[RevokedRow]]) -> Told {
+        let mut told = Told::default();
+        parts.iter().for_each(|rows| told.add(rows, Timestamp::from_unix(DAY_SECS * 99)));
+        told
+    }
+
     #[test]
     fn a_list_has_what_is_revoked_or_held_and_neither_what_was_released_nor_what_ended_long_ago() {
         let live = DAY_SECS * 101;
@@ -133,21 +239,46 @@ mod tests {
             row(9, 0, live),
             row(2, HOLD, live),
             row(3, RELEASED, live),
+            row(4, 1, live),
             raised,
             row(5, 0, DAY_SECS * 99 - 1),
-            row(9, 0, live),
         ];
-        let begins = Timestamp::from_unix(DAY_SECS * 99);
-        assert_eq!(serials(&rows, begins), [2, 9]);
+        assert_eq!(told(&[&rows]).serials(), [2, 4, 9]);
+        let mut later = told(&[&rows, &[row(6, 0, DAY_SECS * 103)]]);
+        later.sweep(Timestamp::from_unix(live + 1));
+        assert_eq!(later.serials(), [6], "what has ended since is left out");
     }
 
     #[test]
-    fn a_list_is_the_same_bytes_until_something_is_revoked() {
-        let list = |rows: Vec<RevokedRow>, version| encode(vec![(b"a key".as_slice(), rows)], version, 100);
-        let one = || vec![row(9, 0, DAY_SECS * 101)];
-        assert_eq!(list(one(), 1), list(one(), 1));
-        assert_ne!(list(one(), 1), list(vec![], 0));
+    fn what_is_said_later_of_what_is_listed_takes_it_off_or_puts_it_back() {
+        let live = DAY_SECS * 101;
+        let changed = |reason| RevokedRow { changes: true, ..row(2, reason, live) };
+        let held = [row(9, 0, live), row(2, HOLD, live)];
+        assert_eq!(told(&[&held]).serials(), [2, 9]);
+        let released = told(&[&held, &[changed(RELEASED)]]);
+        assert_eq!((released.serials(), released.rows), (vec![9], 3));
+        assert_eq!(told(&[&held, &[changed(RELEASED)], &[changed(0)]]).serials(), [2, 9]);
+    }
+
+    #[test]
+    fn a_list_that_goes_on_is_the_same_bytes_as_one_that_is_made_of_all() {
+        let list = |parts: &[&[RevokedRow]], version| encode(vec![(b"a key".as_slice(), &told(parts))], version);
+        let (one, more) = ([row(9, 0, DAY_SECS * 101)], [row(2, 0, DAY_SECS * 101), row(7, 0, DAY_SECS * 101)]);
+        let whole = [&one[..], &more[..]].concat();
+        assert_eq!(list(&[&one, &more], 3), list(&[&whole], 3));
+        assert_ne!(list(&[&one], 1), list(&[], 0));
         // Without entries it is a list all the same: sshd refuses everybody where the file is none.
-        assert_eq!(list(vec![], 0).get(..8), Some(&b"SSHKRL\n\0"[..]));
+        assert_eq!(list(&[], 0).get(..8), Some(&b"SSHKRL\n\0"[..]));
+    }
+
+    #[test]
+    fn a_day_that_comes_again_is_read_anew() {
+        let mut roll = Roll::default();
+        roll.turn(100);
+        roll.of.insert("ssh-user/1".to_owned(), told(&[&[row(9, 0, DAY_SECS * 101)]]));
+        roll.turn(101);
+        assert_eq!(roll.told("ssh-user/1"), 1);
+        roll.turn(100);
+        assert_eq!(roll.told("ssh-user/1"), 0);
     }
 }

@@ -1,9 +1,11 @@
-//! The token goes away under way, and comes back.
+//! The token goes away under way, and comes back; the register goes away.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ca::CaError;
 use hsm::Health;
+use policy::{Action, Actor, Proof, Resource, ResourceKind};
 
 use crate::house::{House, admin, server_request};
 
@@ -53,4 +55,28 @@ async fn without_the_token_nothing_is_issued_reads_go_on_and_it_heals_by_itself(
     house.authority.refresh_crls().await.unwrap();
     let crl = house.authority.crl("tls").await.unwrap();
     assert!(crl.windows(16).any(|w| w == issued.serial), "the CRL that was owed is made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_many_were_refused_is_not_lost_while_the_register_is_away() {
+    let house = House::new().await;
+    let nobody = Actor {
+        id: "token:none".to_owned(),
+        roles: BTreeSet::new(),
+        owners: BTreeSet::new(),
+        scopes: None,
+        proof: Proof::Token { id: "none".to_owned() },
+        second_factor: None,
+    };
+    // So many are entries of the log each, the one after them says that the rest is counted, and three are.
+    for _ in 0..256 + 1 + 3 {
+        let on = Resource::plain(ResourceKind::Authority);
+        let refused = house.authority.authorize(&nobody, Action::ManageAuthority, on).await.err();
+        assert!(matches!(refused, Some(CaError::Refused(_))), "{refused:?}");
+    }
+    let state = house.authority.refusals();
+    assert_eq!((state.counted, state.untold), (3, 3));
+    house.ledger.clone().close().await;
+    house.authority.tell_refusals(true).await.unwrap_err();
+    assert_eq!(house.authority.refusals().untold, 3, "they are told by the next that asks");
 }

@@ -23,6 +23,6 @@ pub use kind::{
     CertificateSource, FieldFault, FieldSpec, Form, GenerateError, Kind, KindError, Sight, SourceError, TotpWish, Wish,
 };
 pub use random::{NoRandom, Random};
-pub(crate) use ssh::{Drawn as SshKeyPair, bare as bare_ssh_line, draw as draw_ssh, is_public as ssh_public};
+pub(crate) use ssh::{Drawn as SshKeyPair, bare as bare_ssh_line, draw as draw_ssh, own_line as own_ssh_line};
 pub use ssh::{SshAlgorithm, SshError, ssh_fingerprint, ssh_public_line};
 pub use totp::{Seed, SeedBytes, Totp, TotpError, TotpHash};

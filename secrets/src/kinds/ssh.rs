@@ -28,6 +28,9 @@ pub enum SshError {
     /// No public line.
     #[error("it is no public key of OpenSSH: one line, `ssh-ed25519 AAAA... comment`, as in the file KEY.pub")]
     Public,
+    /// A public line of somebody's own is longer than any key is.
+    #[error("it has more than {OWN_LINE_BYTES_MAX} bytes: no key that is taken here has so many")]
+    Long,
     /// The comment is none.
     #[error("a comment is one line of at most {COMMENT_CHARS_MAX} characters")]
     Comment,
@@ -78,6 +81,22 @@ pub(crate) fn is_public(public: &str) -> Result<(), SshError> {
     read.map(|_| ()).ok_or(SshError::Public)
 }
 
+/// A public line of somebody's own, as it is kept and shown with what is his: one line, with a comment of a few words.
+///
+/// # Errors
+/// [`SshError::Long`], [`SshError::Public`], [`SshError::Comment`].
+pub(crate) fn own_line(public: &str) -> Result<String, SshError> {
+    if public.len() > OWN_LINE_BYTES_MAX {
+        return Err(SshError::Long);
+    }
+    is_public(public)?;
+    let key = ssh_key::PublicKey::from_openssh(public).map_err(|_| SshError::Public)?;
+    match key.comment().chars().count() <= COMMENT_CHARS_MAX {
+        true => Ok(public.trim().to_owned()),
+        false => Err(SshError::Comment),
+    }
+}
+
 /// A key that was drawn.
 pub(crate) struct Drawn {
     pub private: Zeroizing<String>,
@@ -107,6 +126,8 @@ pub(crate) fn draw(algorithm: SshAlgorithm, comment: &str, random: &mut dyn Rand
 }
 
 const COMMENT_CHARS_MAX: usize = 256;
+/// Of RSA with 16,384 bits, which no CA here certifies, a line has 2,800 characters; as much again for a comment.
+const OWN_LINE_BYTES_MAX: usize = 4_096;
 
 #[cfg(test)]
 mod tests {
@@ -160,6 +181,27 @@ mod tests {
             assert_eq!(is_of("ssh-ed25519 AAAA", &private), Err(SshError::Public));
         }
         assert_eq!(ssh_public_line("hunter2"), Err(SshError::Private));
+    }
+
+    #[test]
+    fn a_line_of_ones_own_has_a_comment_of_a_few_words_and_no_control_characters() {
+        let key = draw(SshAlgorithm::Ed25519, "", &mut Seeded::new(1)).unwrap().public;
+        let with = |comment: &str| own_line(&format!("{} {comment}", key.trim()));
+        assert_eq!(with(&"c".repeat(256)).unwrap().len(), key.trim().len() + 257);
+        // Characters, not bytes; the end of a line is not kept.
+        assert!(with(&"\u{e4}".repeat(256)).is_ok());
+        assert_eq!(own_line(&format!("{} alice\n", key.trim())).unwrap(), format!("{} alice", key.trim()));
+        for (comment, why) in [
+            ("c".repeat(257), SshError::Comment),
+            ("\u{e4}".repeat(257), SshError::Comment),
+            ("a\u{1b}[2Jb".to_owned(), SshError::Public),
+            ("a\tb".to_owned(), SshError::Public),
+            ("a\u{9b}b".to_owned(), SshError::Public),
+            ("a\nssh-ed25519 AAAA".to_owned(), SshError::Public),
+            ("c".repeat(4_096), SshError::Long),
+        ] {
+            assert_eq!(with(&comment), Err(why), "{comment:?}");
+        }
     }
 
     #[test]

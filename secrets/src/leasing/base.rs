@@ -179,7 +179,8 @@ impl Leases {
     }
 
     /// Makes a user and shows his password, once. What a crash leaves at each step:
-    /// 1. he is written down, his password sealed: nobody is there, and he is revoked by his name after a while;
+    /// 1. he is written down, his password sealed: nobody is there, and he is revoked by his name after a while; somebody may end him
+    ///    already, and who does looks once more when this has surely come to its end;
     /// 2. he is made at the target: the same;
     /// 3. he is written down as being there: he lives to the end of his lease, and nobody knows his password;
     /// 4. that it is shown is in the log: then it is.
@@ -225,6 +226,7 @@ impl Leases {
             is_doubtful: public_key.is_some(),
             public_key,
             documents: Vec::new(),
+            asked: now,
             tries: 0,
             not_before: 0,
             said: String::new(),
@@ -234,6 +236,10 @@ impl Leases {
         let value = keep(&self.vault, &lease, &login, ActorStamp::from(grant.actor())).await?;
 
         let mut lease = self.look(&lease.id).await?;
+        if lease.body.stage != Stage::Making {
+            let why = format!("the lease {} was given back before its user was made: ask for another", lease.id);
+            return Err(SecretError::Conflict(why));
+        }
         let hirer = Hirer { login: &login, like: &lease.body.like, until: lease.body.until, lease: &lease };
         let Hired { outcome, document } = targets.create(&lease.body.at, &admin, hirer).await;
         let actor = ActorStamp::from(grant.actor());
@@ -254,13 +260,20 @@ impl Leases {
             // Whatever is there is ended by whoever is at it.
             Outcome::Unknown(said) => {
                 lease.ends_from(self.certain());
+                lease.body.asked = 0;
                 self.vault.ledger().withdraw(vec![lease.record(actor)?]).await?;
                 return Err(SecretError::Conflict(why(&format!("the target's answer did not come: {said}"))));
             }
         }
         lease.body.stage = Stage::Live;
         lease.takes_down(document.as_ref().map(|document| document.id.clone()));
-        self.vault.ledger().record(vec![lease.record(actor)?]).await?;
+        let live = lease.record(actor.clone())?;
+        if let Err(error) = self.vault.ledger().record(vec![live]).await {
+            // Nobody was shown him, and somebody may have ended him before he was there.
+            lease.ends_from(self.certain());
+            self.take_back(&lease, &admin, &actor, targets).await;
+            return Err(error.into());
+        }
         let entry = AccessEntry {
             actor: grant.actor().into(),
             grant: (&grant).into(),

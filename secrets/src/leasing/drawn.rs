@@ -6,7 +6,7 @@ use store::{Accessed, ActorStamp, NewValue};
 use super::records::Lease;
 use crate::envelope::{Context, seal};
 use crate::error::SecretError;
-use crate::kinds::{Fields, PasswordWish, SshAlgorithm, SshKeyPair, ssh_public};
+use crate::kinds::{Fields, PasswordWish, SshAlgorithm, SshKeyPair, own_ssh_line};
 use crate::nouns::FieldName;
 use crate::turning::{Login, Product};
 use crate::vault::{Vault, value_id};
@@ -25,8 +25,8 @@ pub(super) fn credential(product: Product, user: String, own: Option<String>) ->
     let login = |user, secret| Login { user, secret: Secret::new(secret) };
     match (product, own) {
         (Product::Ssh, Some(own)) => {
-            ssh_public(&own).map_err(unfit)?;
-            Ok(Credential { login: login(user, String::new()), public_key: Some(own.trim_end().to_owned()) })
+            let own = own_ssh_line(&own).map_err(unfit)?;
+            Ok(Credential { login: login(user, String::new()), public_key: Some(own) })
         }
         (Product::Ssh, None) => {
             let SshKeyPair { mut private, public } =

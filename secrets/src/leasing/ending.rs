@@ -1,7 +1,7 @@
 //! The end of leases: whoever is due is ended at the target, and tried again until he is.
 
 use policy::Actor;
-use store::ActorStamp;
+use store::{ActorStamp, StoreError};
 
 use super::base::{Leases, nobody, said};
 use super::place::{Hirer, Tenancy};
@@ -10,7 +10,7 @@ use crate::due;
 use crate::error::SecretError;
 use crate::page::all_taken;
 use crate::rotation::SAID_CHARS_MAX;
-use crate::turning::Warrants;
+use crate::turning::{Login, Warrants};
 
 impl Leases {
     /// Those that are due by now, at most so many, and when the next of the others is.
@@ -49,7 +49,8 @@ impl Leases {
     }
 
     /// Ends a user whose lease is due: at the target, and then in the register, with his password. What does not succeed is written down
-    /// and due again after a while. A crash in between ends him twice, which is once.
+    /// and due again after a while. A crash in between ends him twice, which is once. Who was ended while another node may be at it is
+    /// ended once more, after that has surely come to its end: only then is the lease over.
     ///
     /// # Errors
     /// [`SecretError`]: the register is away, or somebody else is at it.
@@ -76,9 +77,17 @@ impl Leases {
             Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
             Err(other) => Some(other.to_string()),
         };
-        match why {
-            None => self.gone(lease, &system).await?,
-            Some(said) => {
+        // Where another node asked for him and may not have heard yet, nothing is sure before this.
+        let settled = lease.settled().filter(|settled| lease.body.node != self.node && *settled > now);
+        match (why, settled) {
+            (None, None) => self.gone(lease, &system).await?,
+            (None, Some(settled)) => {
+                lease.body.tries = 0;
+                lease.body.said = String::new();
+                lease.body.not_before = settled;
+                self.vault.ledger().withdraw(vec![lease.record(system)?]).await?;
+            }
+            (Some(said), _) => {
                 lease.body.tries = lease.body.tries.saturating_add(1);
                 lease.body.not_before = now.saturating_add(pause(lease.body.tries));
                 lease.body.said = said.chars().take(SAID_CHARS_MAX).collect();
@@ -86,6 +95,33 @@ impl Leases {
             }
         }
         self.look(id).await
+    }
+
+    /// Takes back who was made, or what was made out, and nobody was shown, as it could not be written down: somebody ended him meanwhile,
+    /// or the register is away. `made` says what there is, and whether the lease is over by that. An end that came before found nothing:
+    /// where this one fails the lease is to be ended once more, with what is known of it. What of that fails too is left to who ends it.
+    pub(super) async fn take_back(&self, made: &Lease, admin: &Login, actor: &ActorStamp, targets: &impl Tenancy) {
+        let login = nobody(&made.body.user);
+        let hirer = Hirer { login: &login, like: &made.body.like, until: made.body.until, lease: made };
+        let is_gone = said(targets.revoke(&made.body.at, admin, hirer).await).is_none();
+        let is_over = made.body.stage == Stage::Ending;
+        for _ in 0..TAKEN_BACK_TRIES {
+            let Ok(mut there) = self.look(made.id()).await else { return };
+            let has_ended = there.body.stage == Stage::Ended;
+            if is_gone && (has_ended || !is_over) {
+                return;
+            }
+            if has_ended || is_over {
+                there.ends_from(self.certain());
+            }
+            there.knows(&made.body.documents);
+            let Ok(record) = there.record(actor.clone()) else { return };
+            match self.vault.ledger().withdraw(vec![record]).await {
+                // Somebody else wrote it meanwhile: what he wrote is read first.
+                Err(StoreError::Conflict(_)) => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
     }
 }
 
@@ -95,5 +131,7 @@ fn pause(tries: u32) -> u64 {
     PAUSE_FIRST_SECS.saturating_mul(doubled).min(PAUSE_LAST_SECS)
 }
 
+/// Others who may write the same lease while it is taken back: a few.
+const TAKEN_BACK_TRIES: usize = 8;
 const PAUSE_FIRST_SECS: u64 = 5;
 const PAUSE_LAST_SECS: u64 = 3_600;

@@ -53,7 +53,7 @@ pub(super) struct LeaseBody {
     pub at: At,
     pub like: String,
     pub user: String,
-    /// Which node makes him.
+    /// Which node makes him, or renewed him last.
     pub node: u16,
     pub stage: Stage,
     /// Who asked for it.
@@ -70,6 +70,9 @@ pub(super) struct LeaseBody {
     /// One more may be, of which nobody took down the name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_doubtful: bool,
+    /// When that node asked the target for something of which no answer is written down; 0 where nothing is open.
+    #[serde(default, skip_serializing_if = "is_zero_too")]
+    pub asked: u64,
     /// How often his end was tried without success.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tries: u32,
@@ -242,6 +245,18 @@ impl Lease {
     pub(super) fn takes_down(&mut self, document: Option<String>) {
         self.body.documents.extend(document);
         self.body.is_doubtful = false;
+        self.body.asked = 0;
+    }
+
+    /// These were made out too, whoever took them down.
+    pub(super) fn knows(&mut self, documents: &[String]) {
+        let new = documents.iter().filter(|one| !self.body.documents.contains(one)).cloned().collect::<Vec<_>>();
+        self.body.documents.extend(new);
+    }
+
+    /// When whoever asked the target for him has surely come to an end; none where nothing is open.
+    pub(super) fn settled(&self) -> Option<u64> {
+        (self.body.asked > 0).then(|| self.body.asked.saturating_add(MAKING_SECS_MAX))
     }
 
     /// He is to be ended from now on: behind whoever is due already.
@@ -312,5 +327,6 @@ pub const ENDS_TRIED_MAX: u32 = 80;
 pub const LEASE_SECS_MIN: u64 = 10;
 /// The longest, with all renewals: thirty days; who is there for longer is rotated.
 pub const LEASE_SECS_MAX: u64 = 30 * 86_400;
-/// Longer than a driver takes, and than clocks differ: whom another node has not made by then is ended.
+/// Longer than a driver takes, and than clocks differ: whom another node has not made by then is ended, and who is ended before is looked
+/// for once more.
 pub(super) const MAKING_SECS_MAX: u64 = 150;

@@ -61,6 +61,7 @@ impl Leases {
         // The longer time is written down first: the target may have it already when the answer is lost.
         lease.body.until = until;
         lease.body.is_doubtful = lease.body.public_key.is_some();
+        (lease.body.node, lease.body.asked) = (self.node, if lease.body.is_doubtful { now } else { 0 });
         self.underway().insert(id.to_owned(), lease.role.clone());
         let _underway = Underway(self, id.to_owned());
         self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
@@ -76,8 +77,7 @@ impl Leases {
                 if let Err(error) = taken {
                     // Somebody ended him meanwhile, or renewed him too: this one is nobody's.
                     lease.body.documents = vec![id];
-                    let hirer = Hirer { login: &login, like: &lease.body.like, until, lease: &lease };
-                    let _ = targets.revoke(&lease.body.at, &admin, hirer).await;
+                    self.take_back(&lease, &admin, &ActorStamp::from(grant.actor()), targets).await;
                     return Err(error.into());
                 }
             }

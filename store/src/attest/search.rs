@@ -8,7 +8,7 @@ use super::attested::Attested;
 use super::credentials::credential;
 use super::look::{RETRY_AFTER_SECS, refused};
 use super::lost;
-use crate::nouns::credential::{Credential, Filter};
+use crate::nouns::credential::{Credential, Filter, Page};
 use crate::nouns::entry::Kind;
 use crate::nouns::error::StoreError;
 use crate::queries;
@@ -85,17 +85,18 @@ pub(crate) fn by_text(
     Ok(meant)
 }
 
-/// Credentials that match by what they are themselves, in the order of the list. One that the list leaves out is not noticed:
+/// A page of credentials that match by what they are themselves, in the order of the list. One that the list leaves out is not noticed:
 /// nothing may be decided by what it lacks.
 pub(crate) fn matching(
     node: &Node,
     sql: &mut dyn Sql,
     filter: &Filter,
-) -> Result<Vec<Attested<Credential>>, StoreError> {
+) -> Result<Page<Attested<Credential>>, StoreError> {
     let mut doubted = None;
     for _ in 0..LOOKS_MAX {
         let (mut found, mut other) = (Vec::new(), None);
-        for listed in queries::list(sql, filter)?.items {
+        let page = queries::list(sql, filter)?;
+        for listed in page.items {
             let credential = there(node, sql, listed.operation)?;
             match queries::matches(filter, &credential) {
                 true => found.push(credential),
@@ -107,7 +108,7 @@ pub(crate) fn matching(
         }
         // It may have been concluded or revoked since the list was read; a list that is read after we know that says so too.
         match other {
-            None => return Ok(found),
+            None => return Ok(Page { items: found, next: page.next }),
             Some(other) if doubted == Some(other.operation) => {
                 let says = format!("a list has it among what it is not: it is {}", other.state);
                 return Err(refused(node, &place(other.operation), &says));

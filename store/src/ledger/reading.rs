@@ -144,9 +144,14 @@ impl Ledger {
         self.register().node.fold(|fold, _| fold.newest_crl(issuer))
     }
 
-    /// Credentials that match, each attested and each by what it is itself. What the list leaves out is not noticed: nothing may
-    /// be decided by what it lacks.
+    /// The first page of credentials that match, each attested and each by what it is itself. What the list leaves out is not noticed:
+    /// nothing may be decided by what it lacks.
     pub async fn matching(&self, filter: Filter) -> Result<Vec<Attested<Credential>>, StoreError> {
+        Ok(self.matching_page(filter).await?.items)
+    }
+
+    /// The same, and where the next page begins: for whoever has to see all of them.
+    pub async fn matching_page(&self, filter: Filter) -> Result<Page<Attested<Credential>>, StoreError> {
         let node = Arc::clone(&self.register().node);
         self.register().ask(Lane::Request, move |sql| attest::matching(&node, sql, &filter)).await
     }
