@@ -48,6 +48,8 @@ mod registrar_tests;
 // What is made, and what becomes of it.
 mod craft;
 
+mod listed;
+
 mod waits;
 
 mod approvals;
@@ -92,6 +94,7 @@ pub use issuers::{
     Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, ShownHome,
     ShownPlan, Urls,
 };
+pub use listed::Listed;
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
 pub use status::{
