@@ -20,6 +20,8 @@ pub mod lint;
 
 mod error;
 
+mod listed;
+
 // Which CAs there are, and what may be made.
 mod issuers;
 
@@ -47,8 +49,6 @@ mod registrar_tests;
 
 // What is made, and what becomes of it.
 mod craft;
-
-mod listed;
 
 mod waits;
 

@@ -264,10 +264,14 @@ fn the_files_that_a_restore_needs_come_out_of_it() {
     // Where no configuration of the place says the same, somebody looks at what the log does not prove.
     let refused = files(&[]).output().expect("the binary runs");
     assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
-    for setting in ["hsm.module = ", "hsm.pin_file = ", "database.url = ", "log.vkey = ", "roots.pem = "] {
+    for setting in ["hsm.module = ", "hsm.pin", "database.url = ", "log.vkey = ", "roots.pem = "] {
         assert!(said(&refused).contains(setting), "{setting}: {}", said(&refused));
     }
-    assert!(said(&refused).contains("--accept-config") && !said(&refused).contains("because: owner"), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("--accept-config") && !said(&refused).contains("because: owner"),
+        "{}",
+        said(&refused)
+    );
     assert_eq!(names(&dir), Vec::<String>::new());
     succeed(files(&["--accept-config"]));
     for name in ["chancery.toml", "log.vkey", "roots.pem", "policies/system.cedar"] {
