@@ -513,7 +513,7 @@ async fn problem(response: Response) -> Failure {
     if !detail.is_empty() {
         said = format!("{said}: {detail}");
     }
-    let mut failure = Failure::new(exit, said).of_kind(text("type"));
+    let mut failure = Failure::new(exit, said).of_kind(text("type")).of_status(status.as_u16());
     if let Some(field) = problem.get("field").and_then(Value::as_str) {
         failure = failure.of_field(field);
     }

@@ -44,12 +44,14 @@ pub struct Failure {
     field: Option<String>,
     /// The server's name for what went wrong.
     kind: Option<Box<str>>,
+    /// The status of HTTP with which a server answered.
+    status: Option<u16>,
 }
 
 impl Failure {
     /// A failure with the exit code `exit`.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), causes: Vec::new(), help: None, field: None, kind: None }
+        Self { exit, message: message.into(), causes: Vec::new(), help: None, field: None, kind: None, status: None }
     }
 
     /// One of which all is said already, where it is read: nothing more is printed.
@@ -83,12 +85,22 @@ impl Failure {
 
     /// Whether the server has no such thing.
     pub fn is_missing(&self) -> bool {
-        self.message.contains("(404)")
+        self.status == Some(404)
     }
 
     /// Whether the server refuses it: of what is not there too, where who asks may not look.
     pub fn is_refused(&self) -> bool {
-        self.message.contains("(403)")
+        self.status == Some(403)
+    }
+
+    /// Whether the server does not know who asks.
+    pub fn is_of_nobody(&self) -> bool {
+        self.status == Some(401)
+    }
+
+    /// Whether the server has another state of it than who asks thought.
+    pub fn is_conflict(&self) -> bool {
+        self.status == Some(409)
     }
 
     /// Adds a cause that somebody else put into words.
@@ -107,6 +119,11 @@ impl Failure {
     pub fn of_kind(mut self, kind: impl Into<Box<str>>) -> Self {
         self.kind = Some(kind.into());
         self
+    }
+
+    /// Says with which status of HTTP the server answered.
+    pub fn of_status(self, status: u16) -> Self {
+        Self { status: Some(status), ..self }
     }
 
     /// Whether the server calls it so.
@@ -217,6 +234,25 @@ mod tests {
         let of = |kind: &str| Failure::new(Exit::Failed, "no").of_kind(kind).of_a_reading().exit();
         assert_eq!(of("urn:chancery:problem:outcome-unknown"), Exit::Unavailable);
         assert_eq!(of("urn:chancery:problem:internal"), Exit::Failed);
+    }
+
+    #[test]
+    fn what_a_server_refused_is_told_by_its_status_and_by_no_word() {
+        let of = |status: u16| Failure::new(Exit::Failed, "no").of_status(status);
+        assert!(of(404).is_missing() && !of(404).is_refused());
+        assert!(of(403).is_refused() && !of(403).is_missing());
+        assert!(of(401).is_of_nobody() && of(409).is_conflict());
+        assert!(of(404).exiting(Exit::Unavailable).help("wait").since("it is away").is_missing(), "whatever is added");
+        // A server has the words of a detail from whoever asked.
+        for said in
+            ["Invalid (422): no label is (404) (403) (401) (409)", "Not found (404)", "Forbidden (403)", "404", "403"]
+        {
+            for failure in [Failure::new(Exit::Failed, said), Failure::new(Exit::Failed, said).of_status(422)] {
+                assert!(!failure.is_missing() && !failure.is_refused(), "{said}");
+                assert!(!failure.is_of_nobody() && !failure.is_conflict(), "{said}");
+                assert_eq!(failure.help_if_missing("make one").json().get("try"), None, "{said}");
+            }
+        }
     }
 
     #[test]

@@ -62,6 +62,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "intake",
             "lint",
             "error",
+            "listed",
             "issuers",
             "estates",
             "profiles",

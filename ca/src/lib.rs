@@ -20,6 +20,8 @@ pub mod lint;
 
 mod error;
 
+mod listed;
+
 // Which CAs there are, and what may be made.
 mod issuers;
 
@@ -92,6 +94,7 @@ pub use issuers::{
     Generation, GenerationName, GenerationState, Issuer, IssuerRole, NoGeneration, ShownCertificate, ShownHome,
     ShownPlan, Urls,
 };
+pub use listed::Listed;
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
 pub use refused::{INSISTENT_FROM, Insistent, REFUSALS_WINDOW_SECS, RefusalState};

@@ -6,6 +6,8 @@
 use policy::Timestamp;
 use store::{Attested, Ledger, RecordFilter, StoreError, StoredRecord};
 
+use crate::listed::Listed;
+
 /// The second key of what waits until then, of a kind that waits for so long at most.
 pub(crate) fn until(expires: Timestamp, longest_secs: i64) -> String {
     span(expires.unix().div_euclid(longest_secs))
@@ -21,22 +23,21 @@ fn span(number: i64) -> String {
     format!("waits/{number}")
 }
 
-/// A page of a kind, of what has one of these second keys, by id; and where the next begins.
+/// A page of a kind, of what has one of these second keys, by id.
 pub(crate) async fn page(
     ledger: &Ledger,
     kind: &str,
     (lookups, after): (Vec<Option<String>>, Option<String>),
     most: usize,
-) -> Result<(Vec<Attested<StoredRecord>>, Option<String>), StoreError> {
+) -> Result<Listed<Attested<StoredRecord>>, StoreError> {
     let mut page = Vec::new();
     for lookup in lookups {
         let asked = RecordFilter { lookup, after: after.clone(), limit: most, ..RecordFilter::default() };
-        page.extend(ledger.record_list(kind, asked).await?);
+        page.extend(ledger.record_page(kind, asked).await?);
     }
     page.sort_by(|one, other| one.id.cmp(&other.id));
     page.truncate(most);
-    let next = page.last().filter(|_| page.len() == most).map(|last| last.id.clone());
-    Ok((page, next))
+    Ok(Listed::of(page, most))
 }
 
 #[cfg(test)]

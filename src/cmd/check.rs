@@ -98,7 +98,7 @@ async fn look(client: &Client, need: &Need, now: Timestamp, soon: Timestamp) -> 
     let secret = match client.get(&format!("/api/v1/secrets/{}", need.reference.path)).await {
         Ok(secret) => secret,
         // The caller himself: nothing is known of any need.
-        Err(failure) if failure.message().contains("(401)") => return Err(failure),
+        Err(failure) if failure.is_of_nobody() => return Err(failure),
         // Who may not know of it is told the same of what is there and of what is not.
         Err(failure) if matches!(failure.exit(), Exit::Refused | Exit::Failed) => {
             return match need.optional {

@@ -9,6 +9,7 @@ use crate::client::percent;
 use crate::failure::Failure;
 use crate::output::{self, Paint, field, whole, words};
 use crate::parts::moment::Moment;
+use crate::parts::pages;
 use crate::parts::span::{Span, span};
 
 #[derive(Parser)]
@@ -102,16 +103,18 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 async fn list(global: &Global) -> Result<(), Failure> {
     let client = global.client()?;
-    let (mut all, mut cursor) = (Vec::new(), None::<String>);
+    let (mut all, mut cursor, mut altered) = (Vec::new(), None::<String>, 0_u64);
     loop {
         let query = cursor.map_or_else(String::new, |cursor| format!("?cursor={}", percent(&cursor)));
         let page = client.get(&format!("/api/v1/drills{query}")).await?;
         all.extend(page["items"].as_array().into_iter().flatten().cloned());
+        altered = altered.saturating_add(pages::altered(&page));
         cursor = page["next"].as_str().map(str::to_owned);
         if cursor.is_none() {
             break;
         }
     }
+    pages::left_out(altered, global.json);
     if global.json {
         output::json(&json!(all));
         return Ok(());

@@ -11,6 +11,7 @@ use crate::Global;
 use crate::client::percent;
 use crate::failure::Failure;
 use crate::output::{self, Listing, Paint, field, whole, words};
+use crate::parts::pages;
 
 #[derive(Parser)]
 pub struct Args {
@@ -90,7 +91,7 @@ fn path(id: &str, act: &str) -> String {
 async fn list(global: &Global) -> Result<(), Failure> {
     let client = global.client()?;
     let columns = [whole("REQUEST"), whole("STATE"), whole("PROFILE"), words("NAMES"), words("BY"), whole("APPROVED")];
-    let (mut listing, mut cursor) = (Listing::new(&columns, global.json), None::<String>);
+    let (mut listing, mut cursor, mut altered) = (Listing::new(&columns, global.json), None::<String>, 0_u64);
     loop {
         let query = cursor.map_or_else(String::new, |cursor| format!("?cursor={}", percent(&cursor)));
         let page = client.get(&format!("/api/v1/requests{query}")).await?;
@@ -100,12 +101,14 @@ async fn list(global: &Global) -> Result<(), Failure> {
             (Paint::Plain, vec![id, state, profile, names, by, approvals(one)])
         });
         listing.add(&items, rows.collect());
+        altered = altered.saturating_add(pages::altered(&page));
         cursor = page["next"].as_str().map(str::to_owned);
         if cursor.is_none() {
             break;
         }
     }
     listing.end("no request waits for you");
+    pages::left_out(altered, global.json);
     Ok(())
 }
 

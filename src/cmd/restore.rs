@@ -1,7 +1,9 @@
 //! `chancery restore`: a backup into an empty database, whole or not at all; its files into a folder; or a drill that proves it readable.
 
+mod beside;
 mod drill;
 mod proved;
+mod settings;
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +11,7 @@ use backup::{Access, BackupError, Identities, Source};
 use clap::Parser;
 use policy::World;
 use serde_json::json;
-use store::{BackedUp, Companion, Database, Kept, Pins, Place, Report, StoreError};
+use store::{BackedUp, Database, Kept, Pins, Place, Report, StoreError};
 
 use super::backup::{access, database_of, identities};
 use super::files;
@@ -36,6 +38,10 @@ pub struct Args {
     /// Write them although the register in the backup does not say that they were in force
     #[arg(long, requires = "files")]
     unproved_files: bool,
+    /// Write what chancery.toml says of which the log is told nothing, as it was shown, though this place does not say it: modules, programs,
+    /// targets, recipients, keys, paths
+    #[arg(long, requires = "files")]
+    accept_config: bool,
     /// Restore into a scratch place, verify it there, open it with the token where that answers, and take it away again
     #[arg(long)]
     drill: bool,
@@ -47,6 +53,9 @@ pub struct Args {
 const HELP: &str = "\
 On a new host, with the token there (docs/BACKUP.md):
   chancery restore b.age --identity backup.key --files ./my-ca
+  # shows what the log does not prove; once you looked at it:
+  chancery restore b.age --identity backup.key --files ./my-ca \
+    --accept-config
   chancery --config my-ca/chancery.toml restore b.age \\
     --identity backup.key
   chancery --config my-ca/chancery.toml audit resume --reason \"...\"
@@ -62,8 +71,9 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let identities = identities(&args.identity)?;
     if let Some(dir) = args.files {
         let config = optional(global)?;
-        let way = (args.unproved_files, global.json);
-        return beside(args.backup, identities, &dir, config.as_ref(), way).await;
+        let way =
+            beside::Way { unproved_files: args.unproved_files, accept_config: args.accept_config, json: global.json };
+        return beside::run(args.backup, identities, dir, config.as_ref(), way).await;
     }
     if args.drill {
         let config = optional(global)?;
@@ -173,63 +183,6 @@ async fn verified(database: Database, back: &BackedUp, config: Option<&Config>) 
         .await
         .or_fail("the verification broke off")?
         .or_fail("cannot read what was restored")
-}
-
-/// Writes the files that lie beside the register.
-async fn beside(
-    from: String,
-    identities: Identities,
-    dir: &Path,
-    config: Option<&Config>,
-    (may_differ, json): (bool, bool),
-) -> Result<(), Failure> {
-    files::empty_folder(dir)?;
-    let access = access(config);
-    let work = move || {
-        let mut stream = backup::read(&source(&from, &access, json)?, &identities)?;
-        let bar = Bar::new();
-        let found = store::look_through(&mut stream, &mut |progress| bar.is_at(progress))?;
-        bar.ends();
-        Ok::<_, BackupError>(found)
-    };
-    let found =
-        tokio::task::spawn_blocking(work).await.or_fail("the restore broke off")?.map_err(|error| unread(&error))?;
-    let unproved = proved::unproved(&found, dir);
-    if !unproved.is_empty() && !may_differ {
-        let says = "the files in this backup are not those that its register says were in force: nothing was written";
-        let refused = unproved
-            .iter()
-            .fold(Failure::new(Exit::Refused, says), |failure, why| failure.since(output::printable(why)));
-        return Err(refused.help(
-            "somebody else may have made this backup, or files were changed since the service read them last: take another backup; or look \
-             at each with --unproved-files in a folder of its own, before a service reads them",
-        ));
-    }
-    for why in &unproved {
-        output::notice(&format!("not proved: {why}"), json);
-    }
-    for Companion { name, bytes } in &found.companions {
-        let path = dir.join(name);
-        if let Some(folder) = path.parent() {
-            files::private_folder(folder)?;
-        }
-        files::write(&path, bytes, files::SECRET)?;
-    }
-    let names: Vec<&str> = found.companions.iter().map(|companion| companion.name.as_str()).collect();
-    match json {
-        true => {
-            output::json(&json!({"dir": dir, "files": names, "unproved": unproved, "backup": shown(&found.backed_up)}))
-        }
-        false => {
-            names.iter().for_each(|name| output::line(files::shown(&dir.join(name))));
-            output::line(
-                "look through chancery.toml before a service reads it: the log proves its owners, limits and login, and no program, hook, target, \
-                 module, recipient or log.vkey that it names or that lies beside it; [hsm], its PIN, and [database] have to be right on this host. \
-                 Then restore the register",
-            );
-        }
-    }
-    Ok(())
 }
 
 /// A verifier key is a line.

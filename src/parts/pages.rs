@@ -68,7 +68,7 @@ impl<'a> Pages<'a> {
         };
         let (items, words) = (list("items"), list("words"));
         self.held = page.get("held").and_then(Value::as_str).map(str::to_owned).or(self.held.take());
-        self.altered = self.altered.saturating_add(page.get("altered").and_then(Value::as_u64).unwrap_or(0));
+        self.altered = self.altered.saturating_add(altered(&page));
         self.cursor = match page.get("next") {
             None | Some(Value::Null) => Cursor::Over,
             Some(next) => Cursor::GoesOn(next.as_str().map_or_else(|| next.to_string(), str::to_owned)),
@@ -92,13 +92,22 @@ impl<'a> Pages<'a> {
 
     /// Says beside them that the register is held, where it is, and how many were left out since somebody altered them.
     pub fn end(self, as_json: bool) {
-        if self.altered > 0 {
-            let what =
-                format!("{} not shown, altered in the register: `chancery audit verify` names them", self.altered);
-            output::notice(&what, as_json);
-        }
+        left_out(self.altered, as_json);
         if let Some(held) = self.held {
             output::notice(&held, as_json);
         }
+    }
+}
+
+/// How many of a page were left out since somebody altered them.
+pub fn altered(page: &Value) -> u64 {
+    page.get("altered").and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// Says how many were, where any was.
+pub fn left_out(altered: u64, as_json: bool) {
+    if altered > 0 {
+        let what = format!("{altered} not shown, altered in the register: `chancery audit verify` names them");
+        output::notice(&what, as_json);
     }
 }

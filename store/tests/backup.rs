@@ -180,6 +180,20 @@ fn the_files_beside_the_register_come_out_as_they_went_in() {
     }
 }
 
+/// Of two of one name one would be looked at, and the other written.
+#[test]
+fn no_two_files_beside_a_register_have_one_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::Sqlite(dir.path().join("r.db"));
+    put(&STREAM, &database, &Place::default()).unwrap();
+    let mut twice = files();
+    twice.push(Companion { name: "chancery.toml".into(), bytes: b"[other]\n".to_vec() });
+    let mut stream = Vec::new();
+    back_up(&database, &about(), &twice, &mut stream, &mut |_| ()).unwrap();
+    let refused = look_through(&mut Cursor::new(stream), &mut |_| ()).unwrap_err();
+    assert!(matches!(&refused, StoreError::Invalid(why) if why.contains("there before")), "{refused}");
+}
+
 #[test]
 fn what_was_in_force_is_told_as_the_leaves_have_it() {
     on_sqlite(|database| async move {

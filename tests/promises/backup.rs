@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use load::free_port;
 use serde_json::Value;
 
@@ -253,14 +255,40 @@ fn an_older_register_that_is_put_back_is_noticed_and_gone_on_from_by_a_word() {
 fn the_files_that_a_restore_needs_come_out_of_it() {
     let (house, file, identity) = backed_up();
     let dir = house.path("again");
-    let mut files = house.command(&["restore", text(&file), "--identity", text(&identity), "--files", text(&dir)]);
-    files.env_remove("CHANCERY_CONFIG");
-    succeed(files);
+    let files = |more: &[&str]| {
+        let from = ["restore", text(&file), "--identity", text(&identity), "--files", text(&dir)];
+        let mut files = house.command(&[&from[..], more].concat());
+        files.env_remove("CHANCERY_CONFIG");
+        files
+    };
+    // Where no configuration of the place says the same, somebody looks at what the log does not prove.
+    let refused = files(&[]).output().expect("the binary runs");
+    assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+    for setting in ["hsm.module = ", "hsm.pin", "database.url = ", "log.vkey = ", "roots.pem = "] {
+        assert!(said(&refused).contains(setting), "{setting}: {}", said(&refused));
+    }
+    assert!(
+        said(&refused).contains("--accept-config") && !said(&refused).contains("because: owner"),
+        "{}",
+        said(&refused)
+    );
+    assert_eq!(names(&dir), Vec::<String>::new());
+    succeed(files(&["--accept-config"]));
     for name in ["chancery.toml", "log.vkey", "roots.pem", "policies/system.cedar"] {
         let (there, here) = (std::fs::read(house.ca(name)).expect(name), std::fs::read(dir.join(name)).expect(name));
         assert!(there == here, "{name}");
     }
     assert!(!dir.join("admin.token").exists() && !dir.join("pin").exists());
+}
+
+/// A backup with other bytes in one of its files, encrypted to the same recipient.
+fn forged(house: &House, (file, identity): (&Path, &Path), name: &str, bytes: &[u8]) -> PathBuf {
+    let stream = with_other_file(&decrypted(file, identity), name, &STANDARD.encode(bytes));
+    std::fs::write(house.path("forged"), stream).expect("the stream");
+    let public = succeed(command("age-keygen", &["-y", text(identity)]));
+    let spoilt = house.path("forged.age");
+    succeed(command("age", &["-r", public.trim(), "-o", text(&spoilt), text(&house.path("forged"))]));
+    spoilt
 }
 
 /// The stream with other bytes in one of its files, as somebody makes it who may read it and knows the recipient.
@@ -280,13 +308,8 @@ fn with_other_file(stream: &[u8], name: &str, base64: &str) -> String {
 #[test]
 fn files_that_were_not_in_force_are_not_written() {
     let (house, file, identity) = backed_up();
-    let stream = decrypted(&file, &identity);
-    let everybody = "cGVybWl0IChwcmluY2lwYWwsIGFjdGlvbiwgcmVzb3VyY2UpOwo=";
-    let forged = with_other_file(&stream, "policies/auditor.cedar", everybody);
-    std::fs::write(house.path("forged"), forged).expect("the stream");
-    let public = succeed(command("age-keygen", &["-y", text(&identity)]));
-    let spoilt = house.path("forged.age");
-    succeed(command("age", &["-r", public.trim(), "-o", text(&spoilt), text(&house.path("forged"))]));
+    let everybody = b"permit (principal, action, resource);\n";
+    let spoilt = forged(&house, (&file, &identity), "policies/auditor.cedar", everybody);
     let files = |dir: &Path, more: &[&str]| {
         let from = ["restore", text(&spoilt), "--identity", text(&identity), "--files", text(dir)];
         house.output(&[&from[..], more].concat())
@@ -301,6 +324,42 @@ fn files_that_were_not_in_force_are_not_written() {
     assert!(looked.status.success() && said(&looked).contains("not proved: policies"), "{}", said(&looked));
     let there = std::fs::read_to_string(dir.join("policies/auditor.cedar")).expect("the forged policy");
     assert_eq!(there, "permit (principal, action, resource);\n");
+}
+
+#[test]
+fn what_decides_and_is_not_proved_is_shown_before_it_is_written() {
+    let (house, file, identity) = backed_up();
+    // Everything that the log is told is as it was.
+    let config = std::fs::read_to_string(house.ca("chancery.toml")).expect("chancery.toml");
+    let program = "[rotation.exec.x]\ncommand = [\"/bin/sh\", \"-c\", \"id\"]\nowners = [\"default\"]\n";
+    let other = format!("{config}\n{program}");
+    let spoilt = forged(&house, (&file, &identity), "chancery.toml", other.as_bytes());
+    let dir = house.path("again");
+    let files = |from: &Path, more: &[&str]| {
+        let from = ["restore", text(from), "--identity", text(&identity), "--files", text(&dir)];
+        house.output(&[&from[..], more].concat())
+    };
+    let none: &[&str] = &[];
+    for more in [none, &["--unproved-files"]] {
+        let refused = files(&spoilt, more);
+        assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+        let named = "rotation.exec.x.command = [\"/bin/sh\", \"-c\", \"id\"]";
+        assert!(said(&refused).contains(named) && said(&refused).contains("nothing was written"), "{}", said(&refused));
+        assert!(!said(&refused).contains("hsm.module"), "what this place says too is taken: {}", said(&refused));
+        assert_eq!(names(&dir), Vec::<String>::new());
+    }
+    // Somebody looked at it; it is said once more.
+    let taken = files(&spoilt, &["--accept-config"]);
+    assert!(taken.status.success(), "{}", said(&taken));
+    assert!(
+        said(&taken).contains("not proved by the log; look at it before you start: rotation.exec.x"),
+        "{}",
+        said(&taken)
+    );
+    assert_eq!(std::fs::read_to_string(dir.join("chancery.toml")).expect("it is written"), other);
+    // What the place says too needs no word.
+    std::fs::remove_dir_all(&dir).expect("gone");
+    assert!(files(&file, &[]).status.success());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use load::free_port;
 use serde_json::{Value, json};
 
-use crate::house::{House, PATIENCE, fail, status, text, until};
+use crate::house::{House, PATIENCE, PYTHON, command, fail, status, text, until};
 use crate::postgres::Postgres;
 
 fn put(house: &House, path: &str, value: &str) {
@@ -25,9 +25,12 @@ struct Lines {
 }
 
 impl Lines {
-    fn of(mut command: Command) -> Self {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("it starts");
+    fn of(command: Command) -> Self {
+        Self::with(command, Stdio::inherit())
+    }
+
+    fn with(mut command: Command, notices: Stdio) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(notices).spawn().expect("it starts");
         let out: ChildStdout = child.stdout.take().expect("its output");
         let (tell, lines) = channel();
         std::thread::spawn(move || {
@@ -133,6 +136,113 @@ fn a_token_that_was_exchanged_in_its_file_is_asked_with() {
     fs::rename(second, &file).expect("another token in its place");
     put(&house, "prod/db", "value-2");
     assert_eq!(run.next(), "started 2");
+}
+
+/// The house as a server that has no stream of changes yet: what is asked of that is answered as what no server knows, all else by the house.
+struct Older {
+    child: Child,
+    port: u16,
+}
+
+const OLDER: &str = r#"
+import http.server, ssl, sys, urllib.error, urllib.request
+port, house, roots, chain, key = sys.argv[1:]
+to_house = ssl.create_default_context(cafile=roots)
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *_):
+        pass
+    def reply(self, status, kind, body):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or None
+        print(self.path.split("?")[0], file=sys.stderr, flush=True)
+        if self.path.startswith("/api/v1/secret-changes"):
+            return self.reply(404, "application/problem+json", b'{"title": "Not found", "status": 404}')
+        headers = {name: self.headers[name] for name in ("Authorization", "Content-Type") if name in self.headers}
+        asked = urllib.request.Request(house + self.path, data=body, headers=headers, method=self.command)
+        try:
+            told = urllib.request.urlopen(asked, context=to_house)
+        except urllib.error.HTTPError as refused:
+            told = refused
+        self.reply(told.status, told.headers.get("Content-Type", ""), told.read())
+    do_GET = do_POST = answer
+server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Answer)
+own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+own.load_cert_chain(chain, key)
+server.socket = own.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"#;
+
+impl Older {
+    fn start(house: &House) -> Self {
+        let folder = house.path("older");
+        house.run(&["issue", "tls", "localhost", "--out", text(&folder)]);
+        let (port, url, roots) = (free_port(), house.https(""), house.ca("roots.pem"));
+        let (chain, key) = (folder.join("fullchain.pem"), folder.join("key.pem"));
+        let port_text = port.to_string();
+        let arguments = ["-c", OLDER, &port_text, &url, text(&roots), text(&chain), text(&key)];
+        let mut python = command(PYTHON, &arguments);
+        let log = fs::File::create(house.path("older.log")).expect("a log");
+        let child = python.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("it starts");
+        let url = format!("https://localhost:{port}/healthz");
+        let is_there = || {
+            let curl = ["-s", "-o", "/dev/null", "--cacert", text(&roots), &url];
+            status(&mut command("curl", &curl))
+        };
+        assert!(until(PATIENCE, is_there), "{}", fs::read_to_string(house.path("older.log")).unwrap_or_default());
+        Self { child, port }
+    }
+
+    /// The binary, asking it.
+    fn command(&self, house: &House, arguments: &[&str]) -> Command {
+        let mut command = house.command(arguments);
+        command.env("CHANCERY_URL", format!("https://localhost:{}", self.port));
+        command.env("CHANCERY_CACERT", house.ca("roots.pem")).env("CHANCERY_TOKEN_FILE", house.ca("admin.token"));
+        command
+    }
+}
+
+impl Drop for Older {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_server_that_tells_nobody_is_looked_at_and_that_is_said_once() {
+    let house = House::started();
+    put(&house, "prod/db", "value-1");
+    let older = Older::start(&house);
+    let watch = fail(older.command(&house, &["secret", "watch", "prod"]));
+    assert!(watch.contains("the server is older than this program"), "{watch}");
+    let asked = || {
+        let log = fs::read_to_string(house.path("older.log")).expect("its log");
+        let of = |path: &str| log.lines().filter(|line| *line == path).count();
+        (of("/api/v1/secret-changes"), of("/api/v1/secrets/prod/db"))
+    };
+    assert_eq!(asked().0, 1);
+    let script = "echo started $(tail -c 1 $SECRET); while :; do sleep 0.05; done";
+    let mut run = older.command(&house, &["run", "--poll", "1", "--on-change", "restart", "--grace", "1"]);
+    run.args(["--file", "SECRET=chy://prod/db#value", "--", "sh", "-c", script]);
+    let notices = house.path("run.notices");
+    let run = Lines::with(run, fs::File::create(&notices).expect("a file").into());
+    assert_eq!(run.next(), "started 1");
+    put(&house, "prod/db", "value-2");
+    assert_eq!(run.next(), "started 2");
+    house.run(&["secret", "rollback", "prod/db"]);
+    assert_eq!(run.next(), "started 1");
+    // It was heard of by looking, and the stream is asked for once.
+    let (streams, looks) = asked();
+    assert!(streams == 2 && looks >= 2, "{streams} {looks}");
+    let said = fs::read_to_string(&notices).expect("what it said");
+    let notice = "the server is older than this program, and tells nobody of changes: asked every 1 s instead";
+    assert_eq!(said.matches(notice).count(), 1, "{said}");
 }
 
 /// A second server over the same register.

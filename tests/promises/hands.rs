@@ -11,7 +11,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::house::{House, command, fail, succeed, text};
+use crate::house::{House, PATIENCE, PYTHON, command, fail, succeed, text, until};
 
 /// What the register has: certificates, signatures, tokens. Nothing may be made that nobody holds.
 fn made(house: &House) -> (usize, usize, usize) {
@@ -231,6 +231,17 @@ fn a_ca_and_the_last_administrator_end_only_where_it_is_said_twice() {
     assert!(status.text().contains("token rescue") && status.text().contains("the last one left"), "{}", status.text());
     let verified = house.run(&["audit", "verify"]);
     assert!(verified.contains("the last one left"), "{verified}");
+    // Whoever alters the word of one way back keeps no other from being told.
+    let program =
+        "import sqlite3,sys\nc = sqlite3.connect(sys.argv[1], timeout=30)\nc.executescript(sys.argv[2])\nc.close()";
+    let sql = "UPDATE record SET body = replace(body, 'nowhere to write', 'nowhere to look') WHERE kind = 'rescue'";
+    succeed(command(PYTHON, &["-c", program, text(&house.ca("chancery.db")), sql]));
+    let told = || {
+        let status = house.curl(&["-H", &bearer, &house.https("/api/v1/status")]);
+        status.text().contains("the last one left")
+            && status.text().contains("The register was altered: record kind=rescue")
+    };
+    assert!(until(PATIENCE, told), "{}", house.server_log());
 }
 
 #[test]

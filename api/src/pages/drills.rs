@@ -137,9 +137,11 @@ async fn all(app: &App) -> Result<Vec<Drill>, Problem> {
     let (mut all, mut after) = (Vec::new(), None);
     for _ in 0..PAGES_MAX {
         let page = app.authority().drills(after).await?;
-        let Some(last) = page.last().map(|last| last.id.clone()) else { break };
-        all.extend(page);
-        after = Some(last);
+        all.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
     }
     Ok(all)
 }

@@ -186,7 +186,7 @@ async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Resul
     if let Some(tally) = &tally {
         says = says.and_of(tally, empty);
     }
-    let proposals = app.authority().proposals(actor, true, None).await?.0.into_iter().map(Proposed::of).collect();
+    let proposals = app.authority().proposals(actor, true, None).await?.items.into_iter().map(Proposed::of).collect();
     let mut cards = if empty { Vec::new() } else { cards(&survey, &orphans, &list, &of_certificates) };
     cards.extend(tally.iter().flat_map(|tally| of_secrets(tally, &list.owner)));
     let kept = match tally {

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::certificates::{Certificate, created};
 use crate::app::App;
 use crate::intake::{Caller, Json, json};
-use crate::observe::inventory::only_owner;
+use crate::observe::inventory::{is_narrow, only_owner};
 use crate::problem::Problem;
 
 /// What a key is when nobody says.
@@ -55,6 +55,9 @@ pub(crate) struct CodeKey {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct KeyList {
     items: Vec<CodeKey>,
+    /// So many keys whose rows are not what the log says: they sign nothing; told to who sees every owner's, and the status names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    altered: Option<u64>,
 }
 
 /// Makes a code-signing key in the token, and its certificate.
@@ -85,12 +88,14 @@ pub(crate) async fn list_keys(Shared(app): Shared<App>, Caller(actor): Caller) -
     let on = Resource::certificate(owner.clone(), "code-signing", Vec::new());
     let _grant = app.authorize(&actor, Action::ReadCertificate, on).await?;
     let keys = app.authority().code_keys().await?;
+    let altered = Some(keys.altered).filter(|count| *count > 0 && !is_narrow(&actor));
     let items = keys
+        .items
         .into_iter()
         .filter(|(_, of, _)| owner.as_ref().is_none_or(|owner| owner == of))
         .map(|(label, owner, issued)| CodeKey { label, owner, certificate: Certificate::whole(issued, &app) })
         .collect();
-    Ok(json(StatusCode::OK, &KeyList { items }))
+    Ok(json(StatusCode::OK, &KeyList { items, altered }))
 }
 
 /// A request for a code signature.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State as Shared;
 use axum::response::Response;
-use ca::{NewDrill, Part};
+use ca::{Listed, NewDrill, Part};
 use http::StatusCode;
 use policy::{Action, Owner, Resource, ResourceKind, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,9 @@ pub(crate) struct DrillList {
     items: Vec<Drill>,
     /// The cursor of the next page, where there is one.
     next: Option<String>,
+    /// So many rows of this page that are not what the log says: nothing comes of them, and the status names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    altered: Option<u64>,
 }
 
 impl Drill {
@@ -119,9 +122,9 @@ pub(crate) async fn list(
     Params(params): Params<DrillParams>,
 ) -> Result<Response, Problem> {
     let _grant = app.authorize(&actor, Action::ReadStatus, Resource::plain(ResourceKind::Status)).await?;
-    let page = app.authority().drills(params.cursor).await?;
-    let next = page.last().filter(|_| page.len() == PAGE).map(|last| last.id.clone());
-    Ok(json(StatusCode::OK, &DrillList { items: page.into_iter().map(Drill::of).collect(), next }))
+    let Listed { items, next, altered } = app.authority().drills(params.cursor).await?;
+    let altered = Some(altered).filter(|count| *count > 0);
+    Ok(json(StatusCode::OK, &DrillList { items: items.into_iter().map(Drill::of).collect(), next, altered }))
 }
 
 /// Shows how far a drill is: what held when it began, has a successor, and is left, by owner. It counts what is left.
@@ -202,5 +205,3 @@ pub(crate) async fn end(
 
 /// Six hours: as often as a client asks that was told nothing else.
 const WINDOW_SECS: u64 = 6 * 3_600;
-/// Drills of a page, as many as the room below gives.
-const PAGE: usize = 100;

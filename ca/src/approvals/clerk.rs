@@ -13,6 +13,7 @@ use crate::craft::leaf::{Certifier, CertifyRequest, Lifetime};
 use crate::encode::{pem, sha256};
 use crate::error::CaError;
 use crate::intake::Csr;
+use crate::listed::{Listed, told};
 use crate::waits;
 
 /// Who keeps them.
@@ -74,20 +75,21 @@ impl Approvals {
         }
     }
 
-    /// A page of those that the actor asked for or may approve, and where the next begins; `open`: of those alone that wait for others.
+    /// A page of those that the actor asked for or may approve; `open`: of those alone that wait for others. One that somebody altered
+    /// counts as none.
     pub(crate) async fn list(
         &self,
         actor: &Actor,
         open: bool,
         after: Option<String>,
-    ) -> Result<(Vec<(String, Waiting)>, Option<String>), CaError> {
+    ) -> Result<Listed<(String, Waiting)>, CaError> {
         let office = &self.certifier.office;
         let now = self.now();
         let lookups = if open { waits::from(now, WAITS_SECS) } else { vec![None] };
-        let (page, next) = waits::page(&office.ledger, KIND, (lookups, after), PAGE).await?;
+        let page = waits::page(&office.ledger, KIND, (lookups, after), PAGE).await?;
         let (policies, me) = (office.gate.rules().policies(), ActorStamp::from(actor).id);
         let mut shown = Vec::new();
-        for stored in page {
+        for stored in page.items {
             let waiting = body(&stored.id, &stored.body)?;
             let may = || policies.decide(actor, Action::ApproveCertificate, &resource(&waiting)).is_ok();
             let is_meant = !open || waiting.state(now) == WaitingState::Waiting;
@@ -95,7 +97,7 @@ impl Approvals {
                 shown.push((stored.id.clone(), waiting));
             }
         }
-        Ok((shown, next))
+        Ok(Listed { items: shown, next: page.next, altered: told(page.altered, &policies, actor) })
     }
 
     /// Somebody else says yes.
@@ -218,7 +220,9 @@ impl Approvals {
             // Of one actor a few times the bound, with what expired in this span: no more is taken on.
             let owner = Some(actor.to_owned());
             let filter = RecordFilter { owner, lookup, limit: LOOKED_AT, ..RecordFilter::default() };
-            for stored in self.certifier.office.ledger.record_list(KIND, filter).await? {
+            for listed in self.certifier.office.ledger.record_page(KIND, filter).await? {
+                // Nobody collects one that somebody altered: it takes no place.
+                let Ok(stored) = listed.record else { continue };
                 let state = body(&stored.id, &stored.body)?.state(now);
                 waiting += usize::from(matches!(state, WaitingState::Waiting | WaitingState::Approved));
             }

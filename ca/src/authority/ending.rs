@@ -11,6 +11,7 @@ use crate::drills::{Drill, DrillProgress, NewDrill, Part, Renewal, Renewing};
 use crate::error::CaError;
 use crate::intake::{Csr, Ending};
 use crate::issuers::GenerationName;
+use crate::listed::Listed;
 use crate::status::{Act, Meant, OcspAnswer, OcspState, Proposal, Published, PublishedCrl, Selection, ShownRevoked};
 use crate::view;
 
@@ -66,7 +67,7 @@ impl Authority {
         actor: &Actor,
         open: bool,
         after: Option<String>,
-    ) -> Result<(Vec<(String, Proposal)>, Option<String>), CaError> {
+    ) -> Result<Listed<(String, Proposal)>, CaError> {
         self.inner.revoker.proposals(actor, open, after).await
     }
 
@@ -168,7 +169,7 @@ impl Authority {
     }
 
     /// A page of drills by their ids, the first the oldest, after one of them.
-    pub async fn drills(&self, after: Option<String>) -> Result<Vec<Drill>, CaError> {
+    pub async fn drills(&self, after: Option<String>) -> Result<Listed<Drill>, CaError> {
         self.inner.drills.list(after).await
     }
 }

@@ -11,6 +11,7 @@ use crate::craft::ssh::{SshIssued, SshRequest, SshSigner};
 use crate::error::CaError;
 use crate::intake::Csr;
 use crate::issuers::IssuerRole;
+use crate::listed::Listed;
 use crate::profiles::Profile;
 use crate::view;
 
@@ -56,13 +57,13 @@ impl Authority {
         self.inner.approvals.show(actor, id).await
     }
 
-    /// A page of those that the actor asked for or may approve, and where the next begins; `open`: of those alone that wait for others.
+    /// A page of those that the actor asked for or may approve; `open`: of those alone that wait for others.
     pub async fn requests(
         &self,
         actor: &Actor,
         open: bool,
         after: Option<String>,
-    ) -> Result<(Vec<(String, Waiting)>, Option<String>), CaError> {
+    ) -> Result<Listed<(String, Waiting)>, CaError> {
         self.inner.approvals.list(actor, open, after).await
     }
 
@@ -92,7 +93,7 @@ impl Authority {
     }
 
     /// The code-signing keys: label, owner, and the newest certificate of each.
-    pub async fn code_keys(&self) -> Result<Vec<(String, Owner, Issued)>, CaError> {
+    pub async fn code_keys(&self) -> Result<Listed<(String, Owner, Issued)>, CaError> {
         self.inner.code.code_keys().await
     }
 

@@ -90,7 +90,8 @@ impl Authority {
 
     /// Looks for keys that came back to the token, where one was missing. Call it now and then.
     pub async fn look_for_keys(&self) -> Result<(), CaError> {
-        self.inner.office.issuers.look_again().await
+        self.inner.office.issuers.look_again().await?;
+        self.inner.drills.look_again().await
     }
 
     /// Seals anew what stands under an older generation of the sealing key than the one in force, and destroys keys of generations

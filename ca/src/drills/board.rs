@@ -22,6 +22,8 @@ pub(crate) struct Board {
 pub(crate) struct Open {
     pub(crate) version: u64,
     pub(crate) drills: Vec<Drill>,
+    /// Some of it is not what the log says, and was not read.
+    lacks: bool,
 }
 
 /// The record that names those that are open.
@@ -32,7 +34,7 @@ pub(crate) struct Roster {
 }
 
 impl Board {
-    /// Reads them.
+    /// Reads them, as far as they are what the log says: no row that somebody altered keeps an authority from its work.
     pub(crate) async fn open(ledger: Ledger) -> Result<Board, CaError> {
         let board = Board { ledger, now: ArcSwap::default(), reading: Mutex::default() };
         board.fresh().await?;
@@ -55,15 +57,41 @@ impl Board {
         if there.version == self.ledger.record_version(ROSTER, ROSTER) {
             return Ok(there);
         }
-        let (roster, version) = self.roster().await?;
-        let mut drills = Vec::with_capacity(roster.open.len());
-        for id in &roster.open {
-            let (drill, _) = self.drill(id).await?;
-            drills.push(drill);
-        }
-        let read = Arc::new(Open { version, drills });
+        let read = Arc::new(self.read_after(&there).await?);
         self.now.store(Arc::clone(&read));
         Ok(read)
+    }
+
+    /// Reads them again where some could not be read.
+    pub(crate) async fn look_again(&self) -> Result<(), CaError> {
+        let _reading = self.reading.lock().await;
+        let there = self.now.load_full();
+        if there.lacks {
+            self.now.store(Arc::new(self.read_after(&there).await?));
+        }
+        Ok(())
+    }
+
+    /// What is open. Of what somebody altered it stays with what was read before, and where that is nothing it marks nothing.
+    async fn read_after(&self, there: &Open) -> Result<Open, CaError> {
+        let version = self.ledger.record_version(ROSTER, ROSTER);
+        let (roster, version) = match self.roster().await {
+            Ok(read) => read,
+            Err(CaError::Altered(_)) => return Ok(Open { version, drills: there.drills.clone(), lacks: true }),
+            Err(other) => return Err(other),
+        };
+        let (mut drills, mut lacks) = (Vec::with_capacity(roster.open.len()), false);
+        for id in &roster.open {
+            match self.drill(id).await {
+                Ok((drill, _)) => drills.push(drill),
+                Err(CaError::Altered(_)) => {
+                    lacks = true;
+                    drills.extend(there.drills.iter().find(|drill| drill.id == *id).cloned());
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(Open { version, drills, lacks })
     }
 
     /// The roster with its version.

@@ -13,6 +13,7 @@ use super::renewal::{Renewal, Why};
 use super::renewing::Renewing;
 use crate::craft::Office;
 use crate::error::CaError;
+use crate::listed::Listed;
 use crate::view;
 
 /// Who keeps them.
@@ -54,6 +55,11 @@ impl Drills {
     /// Takes in what other nodes began and ended.
     pub(crate) async fn follow(&self) -> Result<(), CaError> {
         self.board.fresh().await.map(drop)
+    }
+
+    /// Looks again for what somebody altered and somebody may have put right.
+    pub(crate) async fn look_again(&self) -> Result<(), CaError> {
+        self.board.look_again().await
     }
 
     /// When a certificate is to be renewed: from memory.
@@ -128,13 +134,15 @@ impl Drills {
         self.progress_of(drill, self.office.ledger.time().await?).await
     }
 
-    /// A page of them, ended ones too, after one by its id.
-    pub(crate) async fn list(&self, after: Option<String>) -> Result<Vec<Drill>, CaError> {
-        let page = self.office.ledger.record_list(KIND, RecordFilter { after, ..RecordFilter::default() }).await?;
+    /// A page of them, ended ones too, after one by its id. One that somebody altered takes no other off the list.
+    pub(crate) async fn list(&self, after: Option<String>) -> Result<Listed<Drill>, CaError> {
+        let filter = RecordFilter { after, limit: PAGE, ..RecordFilter::default() };
+        let Listed { items, next, altered } = Listed::of(self.office.ledger.record_page(KIND, filter).await?, PAGE);
         let read = |stored: store::Attested<store::StoredRecord>| {
             serde_json::from_value(stored.body.clone()).map_err(|e| broken(&stored.id, &e))
         };
-        page.into_iter().map(read).collect()
+        let items = items.into_iter().map(read).collect::<Result<Vec<Drill>, CaError>>()?;
+        Ok(Listed { items, next, altered })
     }
 
     async fn progress_of(&self, drill: Drill, now: Timestamp) -> Result<DrillProgress, CaError> {
@@ -219,6 +227,8 @@ fn held(counts: &[Holding]) -> BTreeMap<String, [u64; 2]> {
     held
 }
 
+/// Rows of a page.
+const PAGE: usize = 100;
 /// Each costs every question about a certificate a comparison.
 const OPEN_MAX: usize = 16;
 /// Owners that a record of 64 KiB holds with their counts.

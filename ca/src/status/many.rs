@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::encode::sha256;
 use crate::error::CaError;
 use crate::intake::{Ending, RevocationReason};
+use crate::listed::{Listed, told};
 use crate::status::desk::Published;
 use crate::status::revoke::{Revoker, missing};
 use crate::waits;
@@ -211,23 +212,24 @@ impl Revoker {
         }
     }
 
-    /// A page of those that the actor may see, and where the next begins; `open`: of those alone that another may confirm yet.
+    /// A page of those that the actor may see; `open`: of those alone that another may confirm yet. One that somebody altered counts as none.
     pub(crate) async fn proposals(
         &self,
         actor: &Actor,
         open: bool,
         after: Option<String>,
-    ) -> Result<(Vec<(String, Proposal)>, Option<String>), CaError> {
+    ) -> Result<Listed<(String, Proposal)>, CaError> {
         let ledger = &self.office.ledger;
         let now = ledger.cautious_time();
         // What waits is looked for by when it expires: what has expired is walked past by nobody.
         let begun = || waits::from(now, PROPOSED_SECS).into_iter().chain([Some(BROKEN_OFF.to_owned())]).collect();
         let lookups = if open { begun() } else { vec![None] };
-        let (page, next) = waits::page(ledger, KIND, (lookups, after), PROPOSALS).await?;
-        let read = page.iter().map(|stored| Ok((stored.id.clone(), body(&stored.id, &stored.body)?)));
+        let page = waits::page(ledger, KIND, (lookups, after), PROPOSALS).await?;
+        let read = page.items.iter().map(|stored| Ok((stored.id.clone(), body(&stored.id, &stored.body)?)));
         let mut all = read.collect::<Result<Vec<(String, Proposal)>, CaError>>()?;
         all.retain(|(_, proposal)| (!open || proposal.waits(now)) && self.may_see(actor, proposal));
-        Ok((all, next))
+        let altered = told(page.altered, &self.office.gate.rules().policies(), actor);
+        Ok(Listed { items: all, next: page.next, altered })
     }
 
     fn may_see(&self, actor: &Actor, proposal: &Proposal) -> bool {

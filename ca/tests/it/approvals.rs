@@ -95,7 +95,7 @@ async fn what_a_profile_wants_approved_waits_for_so_many_others() {
     says(authority.collect(&ann, &id).await, "refused");
 
     // Each sees what is theirs to see.
-    let ids = async |who: &Actor| authority.requests(who, false, None).await.unwrap().0.len();
+    let ids = async |who: &Actor| authority.requests(who, false, None).await.unwrap().items.len();
     assert_eq!((ids(&ann).await, ids(&bob).await, ids(&person("dan", Role::Issuer)).await), (2, 2, 0));
     assert!(matches!(authority.request(&person("dan", Role::Issuer), &id).await, Err(CaError::Refused(_))));
 
@@ -148,7 +148,7 @@ async fn a_request_that_waits_is_found_whatever_expired_before_it() {
         let (id, _) = authority.ask(&person("ann", Role::Issuer), wish()).await.unwrap();
         for days in [0, 3, 4] {
             house.world.advance(days * 86_400);
-            let (shown, _) = authority.requests(&bob, true, None).await.unwrap();
+            let shown = authority.requests(&bob, true, None).await.unwrap().items;
             assert_eq!(
                 shown.into_iter().map(|(id, _)| id).collect::<Vec<_>>(),
                 std::slice::from_ref(&id),
@@ -158,11 +158,44 @@ async fn a_request_that_waits_is_found_whatever_expired_before_it() {
         let (other, _) = authority.ask(&person("ben", Role::Issuer), wish()).await.unwrap();
         authority.approve(&bob, &other).await.unwrap();
         assert_eq!(
-            authority.requests(&bob, true, None).await.unwrap().0.len(),
+            authority.requests(&bob, true, None).await.unwrap().items.len(),
             1,
             "what is approved waits for its asker"
         );
     }
-    let (page, next) = authority.requests(&bob, false, None).await.unwrap();
-    assert_eq!((page.len(), next.is_some()), (100, true), "who asks for all is shown all");
+    let page = authority.requests(&bob, false, None).await.unwrap();
+    assert_eq!((page.items.len(), page.next.is_some()), (100, true), "who asks for all is shown all");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_somebody_altered_counts_as_none_and_hides_no_other() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let authority = approving(&house, 1).await;
+    let (ann, bob, otto) = (person("ann", Role::Issuer), person("bob", Role::Approver), person("otto", Role::Auditor));
+    let mut altered = String::new();
+    for _ in 0..20 {
+        altered = authority.ask(&ann, server_request(&["www.example.com"])).await.unwrap().0;
+    }
+    authority.approve(&bob, &altered).await.unwrap();
+    house.alter(("issuance-request", &altered), "token:ann", "token:eve");
+    for open in [true, false] {
+        let page = authority.requests(&ann, open, None).await.unwrap();
+        assert_eq!((page.items.len(), page.altered, page.next), (19, 0, None));
+        assert!(page.items.iter().all(|(id, _)| *id != altered));
+        assert_eq!(authority.requests(&bob, open, None).await.unwrap().items.len(), 19);
+        // Whose it is nobody can say: that there is one is told to who reads the log.
+        let page = authority.requests(&otto, open, None).await.unwrap();
+        assert_eq!((page.items.len(), page.altered), (0, 1));
+    }
+    assert!(house.is_alarmed_of("issuance-request", &altered));
+    // Nothing comes of it for anybody, and it takes nobody's place.
+    let is_refused = |outcome: Result<(), CaError>| assert!(matches!(outcome, Err(CaError::Altered(_))), "{outcome:?}");
+    is_refused(authority.collect(&ann, &altered).await.map(drop));
+    is_refused(authority.collect(&person("eve", Role::Issuer), &altered).await.map(drop));
+    is_refused(authority.approve(&person("kim", Role::Approver), &altered).await.map(drop));
+    authority.ask(&ann, server_request(&["www.example.com"])).await.unwrap();
+    says(authority.ask(&ann, server_request(&["www.example.com"])).await, "20 requests of yours wait");
+    // Put right it is what it was.
+    house.alter(("issuance-request", &altered), "token:eve", "token:ann");
+    authority.collect(&ann, &altered).await.unwrap();
 }

@@ -78,7 +78,7 @@ async fn openssl_accepts_cms_and_raw_signatures_and_refuses_a_changed_file() {
         assert_eq!(raw.issued.kind, Kind::CodeSignature);
         assert_eq!(raw.issued.details["certificate"], certificate.serial_hex());
     }
-    let keys = house.authority.code_keys().await.unwrap();
+    let keys = house.authority.code_keys().await.unwrap().items;
     let labels: Vec<_> = keys.iter().map(|(label, ..)| label.as_str()).collect();
     assert_eq!(labels, ["release-p256", "release-rsa2048"]);
 }

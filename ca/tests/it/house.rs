@@ -84,6 +84,19 @@ impl House {
         assert!(findings.is_empty(), "{findings:?}");
     }
 
+    /// Writes other words into all versions of a record, as whoever has the database can.
+    pub fn alter(&self, (kind, id): (&str, &str), was: &str, to: &str) {
+        let sql = rusqlite::Connection::open(self.dir.path().join("chancery.db")).unwrap();
+        let text = "UPDATE record SET body = replace(body, ?1, ?2) WHERE kind = ?3 AND id = ?4 AND instr(body, ?1) > 0";
+        assert!(sql.execute(text, [was, to, kind, id]).unwrap() > 0, "{kind} {id} has no {was}");
+    }
+
+    /// Whether it was met that somebody altered this.
+    pub fn is_alarmed_of(&self, kind: &str, id: &str) -> bool {
+        let place = format!("kind={kind} id={id}");
+        self.ledger.integrity().alarms.iter().any(|alarm| alarm.place.contains(&place))
+    }
+
     /// A server certificate for the names of a fresh P-256 CSR.
     pub async fn server(&self, names: &[&str]) -> Issued {
         self.authority.certify(&admin(), server_request(names)).await.unwrap()

@@ -11,6 +11,7 @@ mod constrained;
 mod cps;
 mod csr_intake;
 mod deltas;
+mod drills;
 mod ends;
 mod golden;
 mod hierarchy;

@@ -148,3 +148,32 @@ async fn an_issuer_that_was_put_right_signs_again() {
     again.look_for_keys().await.unwrap();
     again.certify(&admin(), server_request(&["www.example.com"])).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_altered_code_key_signs_nothing_and_takes_no_other_off_the_list() {
+    let house = House::new().await;
+    let make = async |label: &str| house.authority.create_code_key(&admin(), key_request(label, KeyKind::P256)).await;
+    let sign = async |label: &str| {
+        let request = sign_request(label, b"x", CodeFormat::Raw);
+        house.authority.sign_code(&admin(), request).await.map(drop)
+    };
+    let listed = async || {
+        let keys = house.authority.code_keys().await.unwrap();
+        (keys.items.into_iter().map(|(label, ..)| label).collect::<Vec<_>>(), keys.altered)
+    };
+    make("one").await.unwrap();
+    let two = make("two").await.unwrap();
+    house.alter(("code-key", "one"), "code:one", "code:two");
+    assert_eq!(listed().await, (vec!["two".to_owned()], 1));
+    assert!(house.is_alarmed_of("code-key", "one"));
+    assert!(matches!(sign("one").await, Err(CaError::Altered(_))));
+    assert!(matches!(make("one").await, Err(CaError::Altered(_))));
+    sign("two").await.unwrap();
+    house.alter(("code-key", "one"), "code:two", "code:one");
+    sign("one").await.unwrap();
+    // The same of one whose certificate somebody put back.
+    house.authority.revoke(&admin(), &two.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    unrevoke(&house, two.operation);
+    assert_eq!(listed().await, (vec!["one".to_owned()], 1));
+    assert!(sign("two").await.is_err());
+}

@@ -13,6 +13,7 @@ use crate::cmd::files::Input;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, field};
 use crate::parts::csr;
+use crate::parts::pages;
 #[derive(clap::Args)]
 pub(super) struct Revoke {
     /// Its serial number, or its first digits
@@ -187,16 +188,18 @@ fn tell_proposal(proposal: &Value) {
 /// What is proposed, each as it is confirmed.
 pub(super) async fn proposals(all: bool, global: &Global) -> Result<(), Failure> {
     let client = global.client()?;
-    let (mut items, mut cursor) = (Vec::new(), None::<String>);
+    let (mut items, mut cursor, mut altered) = (Vec::new(), None::<String>, 0_u64);
     loop {
         let more = cursor.map_or_else(String::new, |cursor| format!("&cursor={}", percent(&cursor)));
         let page = client.get(&format!("/api/v1/revocations?waiting={}{more}", !all)).await?;
         items.extend(page["items"].as_array().into_iter().flatten().cloned());
+        altered = altered.saturating_add(pages::altered(&page));
         cursor = page["next"].as_str().map(str::to_owned);
         if cursor.is_none() || output::is_refused() {
             break;
         }
     }
+    pages::left_out(altered, global.json);
     if global.json {
         output::json(&json!(items));
         return Ok(());

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::source::jittered;
 use crate::client::Client;
-use crate::failure::Exit;
+use crate::failure::{Exit, Failure};
 use crate::parts::changes::{Changes, Heard, common};
 
 /// Between two questions to a server that is away, doubled up to the longest.
@@ -21,6 +21,8 @@ pub struct Ear {
     changes: Changes,
     /// The server tells nobody, or not this caller: it is not asked again.
     is_deaf: bool,
+    /// Why, until it is said.
+    because: Option<Failure>,
 }
 
 impl Ear {
@@ -28,7 +30,7 @@ impl Ear {
     pub fn new(references: &HashSet<Reference>) -> Self {
         let moving = references.iter().filter(|one| matches!(one.which, Which::Label(_)));
         let paths: HashSet<SecretPath> = moving.map(|one| one.path.clone()).collect();
-        Self { changes: Changes::new(common(&paths), None), is_deaf: paths.is_empty(), paths }
+        Self { changes: Changes::new(common(&paths), None), is_deaf: paths.is_empty(), because: None, paths }
     }
 
     /// Rests until something changed, or until something else is due; where nobody tells, for a pause. Then it is worth a look.
@@ -54,10 +56,23 @@ impl Ear {
                     tokio::time::sleep(jittered(again).min(rest)).await;
                     again = again.saturating_mul(2).min(AGAIN_MAX);
                 }
-                Err(_) => self.is_deaf = true,
+                // It is said, and looked, at once; from then on after each pause.
+                Err(failure) => {
+                    (self.is_deaf, self.because) = (true, Some(failure));
+                    return;
+                }
             }
         }
         tokio::time::sleep(pause.min(end.saturating_duration_since(Instant::now()))).await;
+    }
+
+    /// Why nobody tells, in words, once; not of a caller whom the server does not know: whatever else he asks for says that.
+    pub fn why_deaf(&mut self) -> Option<String> {
+        let failure = self.because.take().filter(|failure| !failure.is_of_nobody())?;
+        Some(match failure.is_missing() {
+            true => "the server is older than this program, and tells nobody of changes".to_owned(),
+            false => format!("the server does not tell of changes here: {}", failure.message()),
+        })
     }
 
     fn is_ours(&self, heard: &Heard) -> bool {

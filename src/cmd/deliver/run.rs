@@ -192,7 +192,7 @@ async fn start(mut args: Args, global: &Global) -> Result<Ended, Failure> {
             let is_stale = from.is_stale();
             let is_told = plan.on_change != OnChange::Nothing;
             if (is_told || source.has_cache()) && !source.is_offline() {
-                let watch = Watch { source, references, versions, every, as_json, is_told, is_stale };
+                let watch = Watch { source, references, versions, every, as_json, quiet, is_told, is_stale };
                 tokio::spawn(watch.keep(tell, leases));
             }
             values

@@ -41,6 +41,8 @@ pub struct Watch {
     pub every: Duration,
     /// Whether what is said is JSON.
     pub as_json: bool,
+    /// Whether nothing is said of what is no failure.
+    pub quiet: bool,
     /// Whether the program is told of new versions; otherwise what is kept is kept fresh, and no more.
     pub is_told: bool,
     /// Whether the program began with what was kept: then the server is asked as soon as it is back.
@@ -61,6 +63,9 @@ impl Watch {
                 // What could not be brought is asked for again, whether or not more changes.
                 (true, false) => tokio::time::sleep(pause.min(due).max(PAUSE_MIN)).await,
                 (true, true) => ear.rest(self.source.client(), pause.max(PAUSE_MIN), due.max(PAUSE_MIN)).await,
+            }
+            if let Some(why) = ear.why_deaf().filter(|_| !self.quiet) {
+                output::notice(&format!("{why}: asked every {} s instead", self.every.as_secs()), self.as_json);
             }
             let is_due = fresh_until.is_some_and(|at| at <= Instant::now());
             let looked = match is_due {

@@ -2,7 +2,7 @@
 //!
 //! Encryption to recipients proves nothing of who wrote a backup, and a policy of it decides from the next start on. So what decides is
 //! written where its hash is the one that the log has: policies, owners, profiles, limits, what administrators prove. The register is proved
-//! by itself, at its start; `[hsm]`, `[database]` and whatever else the log is not told of are for whoever looks through them.
+//! by itself, at its start; `[hsm]`, `[database]` and whatever else the log is not told of are shown to somebody first (`settings`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -72,7 +72,8 @@ fn differences(here: &BTreeMap<String, String>, said: &BTreeMap<String, Value>, 
     differ
 }
 
-const CONFIG: &str = "chancery.toml";
+/// The configuration, as a backup calls it.
+pub const CONFIG: &str = "chancery.toml";
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! A stream, read line by line: each is of its place, in its one spelling, and the last proves that all came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Read};
 
 use base64::Engine;
@@ -42,7 +42,7 @@ pub(super) fn walk(
     manifest.check()?;
     lines.covers(&first);
     sink.begin(&manifest)?;
-    let (mut history, mut rows) = (History::new(known), BTreeMap::new());
+    let (mut history, mut rows, mut names) = (History::new(known), BTreeMap::new(), BTreeSet::new());
     let (mut files, mut left, mut at): (u64, _, Option<&'static Part>) = (0, PARTS.iter(), None);
     loop {
         let text = lines.next()?;
@@ -68,7 +68,12 @@ pub(super) fn walk(
             sink.row(part, row)?;
         } else if text.starts_with(COMPANION) {
             files += 1;
-            sink.companion(companion(&text, files).map_err(|why| lines.wrong(why))?)?;
+            let companion = companion(&text, files).map_err(|why| lines.wrong(why))?;
+            // Of two of one name one would be looked at, and the other written.
+            if !names.insert(companion.name.clone()) {
+                return Err(lines.wrong("a file that was there before"));
+            }
+            sink.companion(companion)?;
         } else {
             return Err(lines.wrong("not what comes here"));
         }

@@ -2,6 +2,7 @@
 
 use axum::extract::State as Shared;
 use axum::response::Response;
+use ca::Listed;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -29,6 +30,9 @@ pub(crate) struct RequestList {
     items: Vec<WaitingRequest>,
     /// The cursor of the next page, where there is one. A page may be empty and another follow.
     next: Option<String>,
+    /// So many rows of this page that are not what the log says: nothing comes of them; told to who reads the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    altered: Option<u64>,
 }
 
 /// Lists the requests that the caller made or may approve.
@@ -39,10 +43,12 @@ pub(crate) async fn list(
     Caller(actor): Caller,
     Params(params): Params<RequestParams>,
 ) -> Result<Response, Problem> {
-    let (page, next) = app.authority().requests(&actor, params.waiting == Some(true), params.cursor).await?;
+    let page = app.authority().requests(&actor, params.waiting == Some(true), params.cursor).await?;
+    let Listed { items, next, altered } = page;
     let now = app.world().now();
-    let items = page.into_iter().map(|(id, waiting)| WaitingRequest::of(id, waiting, now)).collect();
-    Ok(json(StatusCode::OK, &RequestList { items, next }))
+    let items = items.into_iter().map(|(id, waiting)| WaitingRequest::of(id, waiting, now)).collect();
+    let altered = Some(altered).filter(|count| *count > 0);
+    Ok(json(StatusCode::OK, &RequestList { items, next, altered }))
 }
 
 /// Shows a request, to who asked and to who may approve it.

@@ -2,7 +2,7 @@
 
 use axum::extract::State as Shared;
 use axum::response::Response;
-use ca::{Act, Meant, Proposal, Published, Selection};
+use ca::{Act, Listed, Meant, Proposal, Published, Selection};
 use http::StatusCode;
 use policy::{Owner, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -210,6 +210,9 @@ pub(crate) struct ProposalList {
     items: Vec<ProposalState>,
     /// The cursor of the next page, where there is one. A page may be empty and another follow.
     next: Option<String>,
+    /// So many rows of this page that are not what the log says: nothing comes of them; told to who reads the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    altered: Option<u64>,
 }
 
 /// Lists the proposals to revoke many, of what the caller may revoke; all of them for who reads the log. Expired and confirmed ones too.
@@ -220,10 +223,12 @@ pub(crate) async fn list(
     Caller(actor): Caller,
     Params(params): Params<ProposalParams>,
 ) -> Result<Response, Problem> {
-    let (page, next) = app.authority().proposals(&actor, params.waiting == Some(true), params.cursor).await?;
+    let page = app.authority().proposals(&actor, params.waiting == Some(true), params.cursor).await?;
+    let Listed { items, next, altered } = page;
     let now = app.world().now();
-    let items = page.into_iter().map(|(id, proposal)| ProposalState::of(id, proposal, now)).collect();
-    Ok(json(StatusCode::OK, &ProposalList { items, next }))
+    let items = items.into_iter().map(|(id, proposal)| ProposalState::of(id, proposal, now)).collect();
+    let altered = Some(altered).filter(|count| *count > 0);
+    Ok(json(StatusCode::OK, &ProposalList { items, next, altered }))
 }
 
 /// Shows a proposal, for who may revoke what it is about, and for who reads the log.

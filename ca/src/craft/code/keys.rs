@@ -14,6 +14,7 @@ use crate::craft::office::Office;
 use crate::encode::Dn;
 use crate::error::CaError;
 use crate::intake::SubjectKey;
+use crate::listed::Listed;
 
 /// Who makes code-signing keys and signs with them.
 #[derive(Clone)]
@@ -118,20 +119,24 @@ impl CodeSigner {
         Ok(self.pool.generate(&token_label, kind).await?)
     }
 
-    /// The code-signing keys: label, owner, and the newest certificate of each.
-    pub(crate) async fn code_keys(&self) -> Result<Vec<(String, Owner, Issued)>, CaError> {
-        let mut found = Vec::new();
-        for record in
-            self.office.ledger.record_list(RECORD, RecordFilter { limit: LIST_MAX, ..RecordFilter::default() }).await?
-        {
+    /// The code-signing keys: label, owner, and the newest certificate of each. One that somebody altered signs nothing, nor one with such
+    /// a certificate.
+    pub(crate) async fn code_keys(&self) -> Result<Listed<(String, Owner, Issued)>, CaError> {
+        let filter = RecordFilter { limit: LIST_MAX, ..RecordFilter::default() };
+        let page = Listed::of(self.office.ledger.record_page(RECORD, filter).await?, LIST_MAX);
+        let mut found = Listed { items: Vec::new(), next: None, altered: page.altered };
+        for record in page.items {
             let Some(owner) = record.owner.as_deref().and_then(|o| Owner::parse(o).ok()) else { continue };
             let key = match self.pool.key(&token_label(&record.id)).await {
                 Ok(key) => key,
                 Err(HsmError::NotFound { .. }) => continue,
                 Err(e) => return Err(e.into()),
             };
-            if let Some(certificate) = self.newest_certificate(&key).await? {
-                found.push((record.id.clone(), owner, certificate));
+            match self.newest_certificate(&key).await {
+                Ok(Some(certificate)) => found.items.push((record.id.clone(), owner, certificate)),
+                Ok(None) => {}
+                Err(CaError::Altered(_)) => found.altered = found.altered.saturating_add(1),
+                Err(other) => return Err(other),
             }
         }
         Ok(found)

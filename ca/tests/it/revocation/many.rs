@@ -100,7 +100,7 @@ async fn many_are_proposed_by_one_and_ended_by_another_and_exactly_those() {
         assert!(revoked().await <= 1);
     };
     // Who may end what it is about sees it, with some of it, and so does who reads the log; nobody else learns of it.
-    let listed = async |who: &Actor| house.authority.proposals(who, true, None).await.unwrap().0;
+    let listed = async |who: &Actor| house.authority.proposals(who, true, None).await.unwrap().items;
     let web = Actor { owners: [owner("web")].into(), ..actor("wanda", Role::Issuer) };
     let db = Actor { owners: [owner("db")].into(), ..actor("dora", Role::Issuer) };
     for who in [&another("berta"), &actor("otto", Role::Auditor), &web] {
@@ -138,7 +138,7 @@ async fn many_are_proposed_by_one_and_ended_by_another_and_exactly_those() {
     let berta = store::ActorStamp::from(&another("berta")).id;
     assert_eq!(house.authority.proposal(&admin(), &id).await.unwrap().confirmed, Some(berta));
     assert_eq!(listed(&admin()).await, [], "it waits no more, and the one before has expired");
-    assert_eq!(house.authority.proposals(&admin(), false, None).await.unwrap().0.len(), 2);
+    assert_eq!(house.authority.proposals(&admin(), false, None).await.unwrap().items.len(), 2);
     // While it is carried out it is found by whoever looks for what waits, and after that by nobody.
     let mut versions = sql.prepare("SELECT lookup FROM record WHERE kind = ?1 AND id = ?2 ORDER BY leaf").unwrap();
     let lookups = versions.query_map(["revocation-proposal", &id], |row| row.get::<_, Option<String>>(0)).unwrap();
@@ -209,7 +209,7 @@ async fn a_proposal_that_waits_is_found_whatever_expired_before_it() {
         let id = propose().await;
         for secs in [0, 1_800, 1_800] {
             house.world.advance(secs);
-            let (shown, _) = house.authority.proposals(&admin(), true, None).await.unwrap();
+            let shown = house.authority.proposals(&admin(), true, None).await.unwrap().items;
             assert_eq!(
                 shown.into_iter().map(|(id, _)| id).collect::<Vec<_>>(),
                 std::slice::from_ref(&id),
@@ -218,9 +218,19 @@ async fn a_proposal_that_waits_is_found_whatever_expired_before_it() {
         }
     }
     house.world.advance(7_300);
-    assert_eq!(house.authority.proposals(&admin(), true, None).await.unwrap(), (Vec::new(), None));
-    let (page, next) = house.authority.proposals(&admin(), false, None).await.unwrap();
-    assert_eq!((page.len(), next.is_some()), (100, true), "who asks for all is shown all");
+    let none = house.authority.proposals(&admin(), true, None).await.unwrap();
+    assert!(none.items.is_empty() && none.next.is_none(), "{none:?}");
+    let page = house.authority.proposals(&admin(), false, None).await.unwrap();
+    assert_eq!((page.items.len(), page.next.is_some()), (100, true), "who asks for all is shown all");
+    // One that somebody altered takes no other off the list, and counts as none.
+    let altered = page.items[7].0.clone();
+    house.alter(("revocation-proposal", &altered), "superseded", "unspecified");
+    let less = house.authority.proposals(&admin(), false, None).await.unwrap();
+    assert_eq!((less.items.len(), less.altered), (99, 1));
+    assert_eq!(less.next, page.next, "it goes on where it did");
+    assert!(less.items.iter().all(|(id, _)| *id != altered) && house.is_alarmed_of("revocation-proposal", &altered));
+    assert!(matches!(house.authority.proposal(&admin(), &altered).await, Err(CaError::Altered(_))));
+    assert!(matches!(house.authority.confirm(&another("berta"), &altered).await, Err(CaError::Altered(_))));
 }
 
 /// Two persons have decided, and the service ended in the middle: that is found by whoever looks for what waits, whenever it is, and
@@ -255,7 +265,7 @@ async fn what_broke_off_after_it_was_confirmed_waits_for_somebody_who_goes_on() 
     house.authority.revoke(&admin(), &one, RevocationReason::Superseded).await.unwrap();
 
     house.world.advance(2 * 86_400);
-    let waiting = async || house.authority.proposals(&another("carl"), true, None).await.unwrap().0;
+    let waiting = async || house.authority.proposals(&another("carl"), true, None).await.unwrap().items;
     let shown = waiting().await;
     assert_eq!(shown.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), [id.as_str()]);
     assert!(shown[0].1.is_broken_off());

@@ -158,7 +158,7 @@ impl Sitting {
         let body = json!({"fields": changes.fields(), "remove": changes.removed, "expect": self.base.newest});
         match self.source.client().put(&format!("/api/v1/secrets/{}", self.path), &body).await {
             Ok(secret) => Ok(Some(secret)),
-            Err(failure) if failure.message().contains("(409)") => {
+            Err(failure) if failure.is_conflict() => {
                 let now = Base::read(&self.source, &self.path).await?;
                 if now.newest == self.base.newest {
                     return Err(failure);

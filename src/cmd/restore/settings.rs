@@ -1,0 +1,234 @@
+//! What of the files beside a register the log is not told, by its name.
+//!
+//! It decides which modules and programs the service loads and runs, what it dials, to whom it makes backups, and by which key the log is
+//! known; whoever knows a recipient can have written it. So each of it is shown, and taken where somebody said so, or where it is what the
+//! place's own configuration says.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use store::{COMPANION_BYTES_MAX, Companion, Contents};
+use toml::{Table, Value};
+
+use super::proved::CONFIG;
+use crate::config::InForce;
+use crate::failure::Failure;
+use crate::files;
+
+/// What the log is told: as `proved` has it.
+const TOLD: [&str; 3] = ["login.", "server.limits.", "server.log"];
+/// The owners, which the log is told too.
+const OWNERS: &str = "owner";
+/// Of these files it is told nothing.
+const KEYS: [&str; 2] = ["log.vkey", "roots.pem"];
+/// The rest of what a backup has.
+const FOLDERS: [(&str, &str); 2] = [("policies/", ".cedar"), ("profiles/", ".toml")];
+
+/// One thing that is not proved.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// `rotation.exec.router.command`, or a file's name.
+    pub name: String,
+    /// What the backup says, without passwords.
+    pub says: String,
+}
+
+/// Whether a backup of Chancery has files of this name.
+pub fn is_of_a_backup(name: &str) -> bool {
+    let of_folder = |(folder, extension): (&str, &str)| {
+        let rest = name.strip_prefix(folder).and_then(|rest| rest.strip_suffix(extension));
+        rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
+    };
+    name == CONFIG || KEYS.contains(&name) || FOLDERS.into_iter().any(of_folder)
+}
+
+/// What is not proved, and is not what the place's own configuration, in this file, says too.
+pub fn not_proved(found: &Contents, place: Option<&Path>) -> Result<Vec<Setting>, Failure> {
+    let there = found.companions.iter().find(|file| file.name == CONFIG);
+    let there = there.map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).unwrap_or_default();
+    let here = place.map(|file| files::text(file, COMPANION_BYTES_MAX as u64)).transpose()?;
+    let mut all = differing(&there, here.as_deref());
+    for Companion { name, bytes } in &found.companions {
+        let is_here = || {
+            let file = place.and_then(Path::parent)?.join(name);
+            files::read(&file, COMPANION_BYTES_MAX as u64).ok()
+        };
+        if KEYS.contains(&name.as_str()) && is_here().as_deref() != Some(bytes.as_slice()) {
+            all.push(Setting { name: name.clone(), says: String::from_utf8_lossy(bytes).trim().to_owned() });
+        }
+    }
+    Ok(all)
+}
+
+/// The settings of one text that are not those of the other, and those that the other alone has: what is left out is a setting too.
+fn differing(there: &str, here: Option<&str>) -> Vec<Setting> {
+    let is_ours = InForce::parse(there, Path::new(CONFIG)).is_ok();
+    let (there, here) = (settings(there), here.map(settings).unwrap_or_default());
+    let shown = |value: &str| match is_ours {
+        true => without_passwords(value),
+        // What stands in a file that is none of ours may be anything.
+        false => "(not shown: the file is not understood)".to_owned(),
+    };
+    let said = there.iter().filter(|(name, value)| here.get(*name) != Some(*value));
+    let said = said.map(|(name, value)| Setting { name: name.clone(), says: shown(value) });
+    let left_out = here.iter().filter(|(name, _)| !there.contains_key(*name));
+    let left_out = left_out.map(|(name, value)| Setting {
+        name: name.clone(),
+        says: format!("(nothing; here it is {})", without_passwords(value)),
+    });
+    said.chain(left_out).collect()
+}
+
+/// What a configuration says, by whole names, except what the log is told; nothing of what is no TOML.
+fn settings(text: &str) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    if let Ok(table) = toml::from_str::<Table>(text) {
+        gather("", Value::Table(table), &mut all);
+    }
+    let is_told = |name: &str| name == OWNERS || TOLD.iter().any(|told| name.starts_with(told));
+    all.retain(|name, _| !is_told(name));
+    all
+}
+
+fn gather(name: &str, value: Value, all: &mut BTreeMap<String, String>) {
+    let table = match value {
+        Value::Table(table) => table,
+        value => {
+            all.insert(name.to_owned(), value.to_string());
+            return;
+        }
+    };
+    for (key, value) in table {
+        let is_bare = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        // One that has dots of its own is none of several.
+        let key = if is_bare { key } else { format!("{key:?}") };
+        let name = if name.is_empty() { key } else { format!("{name}.{key}") };
+        gather(&name, value, all);
+    }
+}
+
+/// The same without what may be a password in a URL.
+fn without_passwords(text: &str) -> String {
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("://") {
+        let end = after.find(['"', '\'', ' ', '\n']).unwrap_or(after.len());
+        let (url, more) = after.split_at(end);
+        shown.push_str(before);
+        shown.push_str("://");
+        shown.push_str(&without_password(url));
+        rest = more;
+    }
+    shown + rest
+}
+
+fn without_password(url: &str) -> String {
+    let (place, query) = url.split_once('?').unwrap_or((url, ""));
+    let (host, path) = place.split_once('/').unwrap_or((place, ""));
+    let host = match host.rsplit_once('@').map(|(user, host)| (user.split_once(':'), host)) {
+        Some((Some((user, _)), bare)) => format!("{user}:{HIDDEN}@{bare}"),
+        Some((None, _)) | None => host.to_owned(),
+    };
+    let parameters: Vec<String> = query
+        .split('&')
+        .map(|parameter| match parameter.split_once('=') {
+            Some((name, _)) if !SHOWN.contains(&name) => format!("{name}={HIDDEN}"),
+            Some(_) | None => parameter.to_owned(),
+        })
+        .collect();
+    let slash = if place.contains('/') { "/" } else { "" };
+    let question = if url.contains('?') { "?" } else { "" };
+    format!("{host}{slash}{path}{question}{}", parameters.join("&"))
+}
+
+const HIDDEN: &str = "***";
+/// Parameters of a URL that have nothing to hide and decide whom it reaches.
+const SHOWN: [&str; 6] = ["host", "hostaddr", "port", "sslmode", "sslrootcert", "password_file"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: &str = "[server]\npublic_http = \"http://ca.test:8080\"\npublic_https = \"https://ca.test:8443\"\nlog = \"debug\"\n\
+         [server.limits]\nconnections = 7\n[hsm]\nmodule = \"/usr/lib/hsm.so\"\ntoken = \"chancery\"\npin_file = \"pin\"\n\
+         [database]\nurl = \"postgres://ca:CANARY@db.test/ca?sslmode=verify-full&password=CANARY\"\n\
+         [ca]\ninstance = 1\n[log]\norigin = \"ca.test/log\"\n[login]\nsecond_factor = \"off\"\n\
+         [backup]\nto = \"/srv/backup/\"\nrecipients = [\"age1one\"]\n[[owner]]\nname = \"web\"\n";
+
+    fn of(there: &str, here: Option<&str>) -> Vec<(String, String)> {
+        differing(there, here).into_iter().map(|setting| (setting.name, setting.says)).collect()
+    }
+
+    #[test]
+    fn what_the_log_is_not_told_is_named_and_what_it_is_told_is_not() {
+        let all = of(OURS, None);
+        let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+        for name in [
+            "backup.recipients",
+            "backup.to",
+            "ca.instance",
+            "database.url",
+            "hsm.module",
+            "hsm.pin_file",
+            "log.origin",
+        ] {
+            assert!(names.contains(&name), "{name}: {names:?}");
+        }
+        assert!(
+            !names.iter().any(|name| ["owner", "login", "server.l"].iter().any(|told| name.starts_with(told))),
+            "{names:?}"
+        );
+        let url = all.iter().find(|(name, _)| name == "database.url").expect("the database");
+        assert_eq!(url.1, "\"postgres://ca:***@db.test/ca?sslmode=verify-full&password=***\"");
+        assert!(all.contains(&("backup.recipients".to_owned(), "[\"age1one\"]".to_owned())), "{all:?}");
+    }
+
+    #[test]
+    fn what_the_place_says_too_is_taken_and_each_thing_that_is_other_there_is_named() {
+        assert_eq!(of(OURS, Some(OURS)), []);
+        let forged = OURS.replace("age1one", "age1two").replace("/usr/lib/hsm.so", "/tmp/x.so")
+            + "[rotation.exec.x]\ncommand = [\"/bin/sh\", \"-c\", \"id\"]\nowners = [\"web\"]\n";
+        let names =
+            |there: &str, here: &str| of(there, Some(here)).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        let changed = ["backup.recipients", "hsm.module", "rotation.exec.x.command", "rotation.exec.x.owners"];
+        assert_eq!(names(&forged, OURS), changed);
+        // What somebody left out: nothing is dialled but these, here.
+        let narrow = format!("{OURS}[rotation]\ntargets = [\"10.1.0.0/16\"]\n");
+        assert_eq!(names(OURS, &narrow), ["rotation.targets"]);
+        // What the log is told is not asked here: that is proved, or refused.
+        assert_eq!(names(&OURS.replace("connections = 7", "connections = 8"), OURS), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_password_is_shown_and_nothing_of_a_file_that_is_not_understood() {
+        for (url, shown) in [
+            ("https://u:CANARY@h.test:1/p?token=CANARY", "https://u:***@h.test:1/p?token=***"),
+            ("https://h.test/a@b:c", "https://h.test/a@b:c"),
+            ("s3://bucket/prefix", "s3://bucket/prefix"),
+            ("[\"https://u:CANARY@a\", \"https://v:CANARY@b\"]", "[\"https://u:***@a\", \"https://v:***@b\"]"),
+            ("no URL", "no URL"),
+        ] {
+            assert_eq!(without_passwords(url), shown);
+        }
+        let strange = of("pin = \"CANARY\"\n[hsm]\nmodule = \"/x\"\n", None);
+        assert_eq!(strange.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["hsm.module", "pin"]);
+        assert!(strange.iter().all(|(_, says)| says.starts_with("(not shown")), "{strange:?}");
+    }
+
+    #[test]
+    fn a_backup_has_no_files_but_these() {
+        for ours in ["chancery.toml", "log.vkey", "roots.pem", "policies/a.cedar", "profiles/tls-server.toml"] {
+            assert!(is_of_a_backup(ours), "{ours}");
+        }
+        for other in [
+            "client.toml",
+            "pin",
+            "admin.token",
+            "policies/a.toml",
+            "policies/x/a.cedar",
+            "policies/.cedar",
+            "state/head",
+        ] {
+            assert!(!is_of_a_backup(other), "{other}");
+        }
+    }
+}
