@@ -2,8 +2,8 @@
 //!
 //! *Readings*: the same keep-alive clients ask in turns for the issuer's certificate, which lies in memory as it is, and for secrets, each
 //! in its turn, whose answers are as long. Each answer with a value has its leaf in the log before it is made: how many leaves there are
-//! more afterwards is counted against the answers. A peer, where one is named, is started in a folder of the run and asked by as many clients in
-//! the same rounds for as many secrets with values as long.
+//! more afterwards is counted against the answers. Both are measured once more with a connection of its own for each. A peer, where one is
+//! named, is started in a folder of the run and asked by as many clients in the same rounds for as many secrets with values as long.
 //!
 //! *Transit*: batches are sealed over REST, beside the cipher alone in this process and the peer's transit where it has one.
 //!

@@ -18,6 +18,8 @@ use crate::rest::Rest;
 pub(super) struct Round {
     pub(super) fixed: Seen,
     pub(super) read: Seen,
+    /// Both once more, over a connection of its own each.
+    pub(super) anew: [Seen; 2],
     pub(super) peer: Option<Seen>,
 }
 
@@ -44,6 +46,7 @@ pub(super) async fn measure(wish: &Wish, house: &House, peer: Option<&Peer>) -> 
     let pid = pid_of(house)?;
     let read = Asking::read((0..count).map(|number| format!("/api/v1/secret-values/{}", path_of(number))).collect());
     let fixed = Asking::read(vec![FIXED.to_owned()]);
+    let anew = [fixed.anew(), read.anew()];
     // The keys of the versions are unsealed once.
     seen(clients(house, wish)?, pid, &read, wish.round).await?.without_errors()?;
     let theirs = match peer {
@@ -54,12 +57,14 @@ pub(super) async fn measure(wish: &Wish, house: &House, peer: Option<&Peer>) -> 
     for _ in 0..wish.rounds {
         let fixed = seen(clients(house, wish)?, pid, &fixed, wish.round).await?.without_errors()?;
         let read = seen(clients(house, wish)?, pid, &read, wish.round).await?.without_errors()?;
-        answers += read.answers;
+        let fixed_anew = seen(clients(house, wish)?, pid, &anew[0], wish.round).await?.without_errors()?;
+        let read_anew = seen(clients(house, wish)?, pid, &anew[1], wish.round).await?.without_errors()?;
+        answers += read.answers + read_anew.answers;
         let peer = match &theirs {
             None => None,
             Some((peer, asking)) => Some(seen(peer.clients(wish.clients)?, peer.pid(), asking, wish.round).await?),
         };
-        rounds.push(Round { fixed, read, peer });
+        rounds.push(Round { fixed, read, anew: [fixed_anew, read_anew], peer });
     }
     Ok(Read { rounds, answers, leaves: leaves(&mut rest).await?.saturating_sub(before) })
 }

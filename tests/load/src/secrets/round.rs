@@ -23,6 +23,8 @@ pub(super) struct Asking {
     body: Option<Bytes>,
     /// An answer that is shorter is an error, whatever its status says.
     least_bytes: usize,
+    /// Whether each is asked for over a connection of its own.
+    is_anew: bool,
 }
 
 /// What was seen of a round.
@@ -45,16 +47,25 @@ pub(super) struct Seen {
 impl Asking {
     /// Reads each in its turn.
     pub(super) fn read(paths: Vec<String>) -> Arc<Asking> {
-        Arc::new(Asking { paths, body: None, least_bytes: 0 })
+        Arc::new(Asking { paths, body: None, least_bytes: 0, is_anew: false })
+    }
+
+    /// The same, over a connection of its own each: as a job does that starts, reads and goes on.
+    pub(super) fn anew(&self) -> Arc<Asking> {
+        let Asking { paths, body, least_bytes, is_anew: _ } = self;
+        Arc::new(Asking { paths: paths.clone(), body: body.clone(), least_bytes: *least_bytes, is_anew: true })
     }
 
     /// Sends the same to one path, again and again.
     pub(super) fn send(path: &str, body: Bytes, least_bytes: usize) -> Arc<Asking> {
-        Arc::new(Asking { paths: vec![path.to_owned()], body: Some(body), least_bytes })
+        Arc::new(Asking { paths: vec![path.to_owned()], body: Some(body), least_bytes, is_anew: false })
     }
 
     /// One answer, as any client of a round gets it.
     pub(super) async fn once(&self, rest: &mut Rest, turn: usize) -> Result<Answer, CompareError> {
+        if self.is_anew {
+            rest.hang_up();
+        }
         let path = turn.checked_rem(self.paths.len()).and_then(|at| self.paths.get(at));
         let path = path.ok_or_else(|| CompareError::Failed("there is nothing to ask for".into()))?;
         let answer = match &self.body {

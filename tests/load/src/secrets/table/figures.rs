@@ -18,6 +18,11 @@ impl Table {
                 "static": figures(rounds.iter().map(|round| &round.fixed)),
                 "secret": figures(rounds.iter().map(|round| &round.read)),
                 "cpu_ratio": at_most(self.cpu_ratio(), CPU_MAX),
+                "anew": {
+                    "static": figures(rounds.iter().map(|round| &round.anew[0])),
+                    "secret": figures(rounds.iter().map(|round| &round.anew[1])),
+                    "cpu_ratio": at_most(self.cpu_ratio_anew(), CPU_MAX),
+                },
                 "answers": read.answers,
                 "leaves": read.leaves,
                 "holds": read.answers == read.leaves,

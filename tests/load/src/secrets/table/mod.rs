@@ -44,6 +44,11 @@ impl Table {
         self.of_rounds(|Round { fixed, read, .. }| Some(read.server_us / fixed.server_us))
     }
 
+    /// The same of those over a connection of its own each.
+    fn cpu_ratio_anew(&self) -> f64 {
+        self.of_rounds(|Round { anew: [fixed, read], .. }| Some(read.server_us / fixed.server_us))
+    }
+
     /// Ours to the peer's.
     fn peer_ratio(&self) -> f64 {
         self.of_rounds(|Round { read, peer, .. }| Some(read.server_us / peer.as_ref()?.server_us))
@@ -108,6 +113,10 @@ impl fmt::Display for Table {
         let (ratio, Read { answers, leaves, .. }) = (self.cpu_ratio(), &self.read);
         let ends = held(ratio <= CPU_MAX);
         writeln!(f, "\nCPU time, median of the rounds' ratios: {ratio:.2}; at most {CPU_MAX}: {ends}")?;
+        let [fixed, read] =
+            [0, 1].map(|which| self.of_rounds(|round| round.anew.get(which).map(|seen| seen.server_us)));
+        let (anew, ends) = (self.cpu_ratio_anew(), held(self.cpu_ratio_anew() <= CPU_MAX));
+        writeln!(f, "Over a connection of its own each: {fixed:.1} and {read:.1} microseconds, {anew:.2}: {ends}")?;
         write!(f, "Answers with a value: {answers}; leaves of the log more: {leaves}: {}", held(answers == leaves))?;
         if let Some(transit) = &self.transit {
             batches::shown(f, transit, self.clients, self.peer.as_deref())?;
@@ -158,7 +167,8 @@ mod tests {
             peer: None,
             transit: true,
         };
-        let round = Round { fixed: seen(60_000.0, 16.0), read: seen(20_000.0, 48.0), peer: peer.clone() };
+        let anew = [seen(4_000.0, 200.0), seen(3_500.0, 240.0)];
+        let round = Round { fixed: seen(60_000.0, 16.0), read: seen(20_000.0, 48.0), anew, peer: peer.clone() };
         let batches = Batches { alone_us: 0.25, ours: seen(500.0, 250.0), peer: None };
         let measured = Measured {
             read: Read { rounds: vec![round], answers: 10, leaves },
@@ -180,6 +190,10 @@ mod tests {
         assert!(told.contains("| a static body | a reading, its leaf durable | ratio |\n|---|"), "{told}");
         assert!(told.contains("CPU time of one answer, microseconds | 16.0 | 48.0 | 3.00 |\n"), "{told}");
         assert!(told.contains("ratios: 3.00; at most 2: **does not hold**"), "{told}");
+        assert!(
+            told.contains("Over a connection of its own each: 200.0 and 240.0 microseconds, 1.20: holds\n"),
+            "{told}"
+        );
         assert!(told.contains("Answers with a value: 10; leaves of the log more: 10: holds"), "{told}");
         assert!(!told.contains("rusty_vault"), "{told}");
         let missed = table(None, 9).to_string();
@@ -213,6 +227,8 @@ mod tests {
             ("/reading/cpu_ratio/value", json!(3.0)),
             ("/reading/cpu_ratio/holds", json!(false)),
             ("/reading/secret/server_us", json!(48.0)),
+            ("/reading/anew/cpu_ratio/value", json!(1.2)),
+            ("/reading/anew/static/server_us", json!(200.0)),
             ("/peer/program", json!("rusty_vault 0.2.1")),
             ("/peer/errors", json!(0)),
             ("/peer/cpu_ratio_ours_to_it", json!(0.5)),
