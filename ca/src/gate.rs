@@ -116,13 +116,13 @@ impl Refusals {
 
     async fn write(&self, refusal: RefusalEntry) -> Result<(), CaError> {
         match self.crowd.note(refusal, Instant::now()) {
-            Noted::Told(leaf) => self.ledger.refuse(leaf).await?,
+            Noted::Told(leaf) => {
+                let actor = leaf.actor.id.clone();
+                self.ledger.refuse(leaf).await.inspect_err(|_| self.crowd.untold(&actor))?
+            }
             Noted::Counting(leaf) => {
-                let said = self.ledger.refuse(leaf.clone()).await;
-                if said.is_err() {
-                    self.crowd.unsaid(&leaf);
-                }
-                said?
+                let actor = leaf.actor.id.clone();
+                self.ledger.refuse(leaf).await.inspect_err(|_| self.crowd.unsaid(&actor))?
             }
             Noted::Counted => return Ok(()),
         };

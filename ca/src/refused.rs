@@ -101,13 +101,14 @@ impl Crowd {
         noted
     }
 
+    /// A refusal did not become a leaf: it is not among those that are.
+    pub(crate) fn untold(&self, actor: &str) {
+        self.memory().of(actor, |window| window.told = window.told.saturating_sub(1));
+    }
+
     /// That the rest of an actor's is counted did not become a leaf: the next refusal says so again.
-    pub(crate) fn unsaid(&self, refusal: &RefusalEntry) {
-        let mut memory = self.memory();
-        let actor = if memory.actors.contains_key(&refusal.actor.id) { refusal.actor.id.as_str() } else { SHARED };
-        if let Some(window) = memory.actors.get_mut(actor) {
-            window.is_said = false;
-        }
+    pub(crate) fn unsaid(&self, actor: &str) {
+        self.memory().of(actor, |window| window.is_said = false);
     }
 
     /// Takes out what is to be told of windows that are over; at the end of the service, of all. What does not become a leaf comes
@@ -150,6 +151,14 @@ impl Crowd {
 }
 
 impl Memory {
+    /// The window in which an actor's refusals are counted, where it is still there.
+    fn of(&mut self, actor: &str, change: impl FnOnce(&mut Window)) {
+        let whose = if self.actors.contains_key(actor) { actor } else { SHARED };
+        if let Some(window) = self.actors.get_mut(whose) {
+            change(window);
+        }
+    }
+
     /// Ends the windows that are over: what was counted in them is owed.
     fn close(&mut self, now: Instant) {
         let over: Vec<(String, Window)> = self.actors.extract_if(|_, window| window.is_over(now)).collect();
@@ -339,10 +348,23 @@ mod tests {
         for _ in 0..2 {
             let noted = crowd.note(refusal("token:none", "secret"), now);
             assert!(matches!(noted, Noted::Counting(_)), "{noted:?}");
-            crowd.unsaid(&refusal("token:none", "secret"));
+            crowd.unsaid("token:none");
         }
         assert!(is_leaf(&crowd.note(refusal("token:none", "secret"), now)));
         assert!(!is_leaf(&crowd.note(refusal("token:none", "secret"), now)));
+    }
+
+    #[test]
+    fn what_did_not_become_a_leaf_is_not_among_those_that_are() {
+        let (crowd, now) = (Crowd::default(), Instant::now());
+        for _ in 0..3 * TOLD_MAX {
+            let noted = crowd.note(refusal("token:none", "secret"), now);
+            assert!(matches!(noted, Noted::Told(_)), "{noted:?}");
+            crowd.untold("token:none");
+        }
+        // Nobody's: his window is over meanwhile.
+        crowd.untold("token:other");
+        assert_eq!(crowd.state(now), RefusalState::default());
     }
 
     #[test]

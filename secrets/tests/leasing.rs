@@ -330,6 +330,19 @@ fn what_is_made_out_to_somebody_is_known_at_his_end_and_so_is_what_may_be() {
         let doubtful = standing(&leases).await.into_iter().find(|lease| lease.stage() == LeaseStage::Ending).unwrap();
         leases.end(doubtful.id(), &Warden(&house), &target).await.unwrap();
         assert_eq!(target.ended.lock().unwrap().last(), Some(&(vec![], true)));
+        // A renewal whose answer did not come is not forgotten over the next, whose answer did.
+        let drawn = leased(LeaseWish::default()).await.unwrap();
+        for says in [Outcome::Unknown("no answer".to_owned()), Outcome::Done] {
+            house.world.advance(10);
+            let (is_heard, grant) = (says == Outcome::Done, house.grant(Action::LeaseSecret, HOSTS));
+            target.says(says);
+            let renewed = leases.renew(grant, drawn.lease.id(), None, &Warden(&house), &target).await;
+            assert_eq!(renewed.is_ok(), is_heard, "{renewed:?}");
+        }
+        leases.give_back(house.grant(Action::LeaseSecret, HOSTS), drawn.lease.id()).await.unwrap();
+        leases.end(drawn.lease.id(), &Warden(&house), &target).await.unwrap();
+        let (known, is_doubtful) = target.ended.lock().unwrap().last().cloned().unwrap();
+        assert!(known.len() == 2 && is_doubtful, "{known:?}");
         let report = house.audited(&database).await;
         assert!(report.findings.is_empty(), "{:?}", report.findings);
     });

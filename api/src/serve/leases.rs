@@ -125,6 +125,11 @@ impl Ender {
         let Some(Work { id, .. }) = self.at_work.remove(&task) else { return };
         let error = match ended {
             Ok((_, Ok(_))) => return,
+            // Another node is at it, or whoever makes him: it is looked at once more.
+            Ok((_, Err(SecretError::Conflict(why)))) => {
+                tracing::debug!(lease = id, why, "somebody else wrote it meanwhile");
+                None
+            }
             Ok((_, Err(error))) => Some(error),
             Err(_panicked) => {
                 self.app.metrics().panicked();

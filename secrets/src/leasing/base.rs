@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use policy::{Action, Grant, Owner, Secret};
 use ring::rand::SecureRandom;
-use store::{AccessEntry, ActorStamp, RecordFilter, Showing};
+use store::{AccessEntry, ActorStamp, RecordFilter, Showing, StoreError};
 
 use super::drawn::{Credential, credential, keep};
 use super::place::{Document, Hired, Hirer, Tenancy, Terms};
@@ -302,21 +302,29 @@ impl Leases {
     /// # Errors
     /// [`SecretError::NotFound`], [`SecretError::Conflict`].
     pub async fn give_back(&self, grant: Grant, id: &str) -> Result<Lease, SecretError> {
-        let mut lease = self.look(id).await?;
-        let is_for = |action| Vault::is_for(&grant, action, &lease.role, &lease.owner);
-        is_for(Action::LeaseSecret).or_else(|_| is_for(Action::WriteSecret))?;
-        match lease.body.stage {
-            // Its turn has come, and nobody asked for more.
-            Stage::Ending if lease.body.tries == 0 => Ok(lease),
-            Stage::Making | Stage::Live | Stage::Ending => {
-                lease.ends_from(self.certain());
-                // It is told of as before, and has all its tries again.
-                lease.body.tries = lease.body.tries.min(1);
-                self.vault.ledger().withdraw(vec![lease.record(ActorStamp::from(grant.actor()))?]).await?;
-                self.look(id).await
+        for look in (0..GIVEN_BACK_TRIES).rev() {
+            let mut lease = self.look(id).await?;
+            let is_for = |action| Vault::is_for(&grant, action, &lease.role, &lease.owner);
+            is_for(Action::LeaseSecret).or_else(|_| is_for(Action::WriteSecret))?;
+            match lease.body.stage {
+                // Its turn has come, and nobody asked for more.
+                Stage::Ending if lease.body.tries == 0 => return Ok(lease),
+                Stage::Ended => return Ok(lease),
+                Stage::Making | Stage::Live | Stage::Ending => {}
             }
-            Stage::Ended => Ok(lease),
+            lease.ends_from(self.certain());
+            // It is told of as before, and has all its tries again.
+            lease.body.tries = lease.body.tries.min(1);
+            match self.vault.ledger().withdraw(vec![lease.record(ActorStamp::from(grant.actor()))?]).await {
+                // Whoever makes, renews or ends him wrote it meanwhile: what he wrote is read first.
+                Err(StoreError::Conflict(_)) if look > 0 => {}
+                written => {
+                    written?;
+                    return self.look(id).await;
+                }
+            }
         }
+        self.look(id).await
     }
 
     /// Takes a user off who cannot be ended: somebody looked at the target, or it is gone for good. Nothing is asked of it any more.
@@ -467,6 +475,8 @@ pub(super) fn said(outcome: Outcome) -> Option<String> {
 /// Where a certificate counts.
 const EVERY_HOST: &str = "*";
 const PAGE_MAX: usize = 1_000;
+/// Others who may write a lease at the moment at which it is given back: a few.
+const GIVEN_BACK_TRIES: usize = 8;
 /// After a target did not answer, nobody is made by that role for so long.
 const AWAY_PAUSE_SECS: u64 = 5;
 /// So many users of one role stand at once: each has to be ended, and is looked at until then.

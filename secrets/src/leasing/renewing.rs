@@ -57,7 +57,13 @@ impl Leases {
             let why = format!("the lease {id} was renewed {RENEWALS_MAX} times: give it back, and ask for another");
             return Err(SecretError::Conflict(why));
         }
+        // What another node asks for at this moment would be forgotten over this.
+        if lease.settled().is_some_and(|settled| lease.body.node != self.node && settled > now) {
+            return Err(SecretError::Conflict(format!("the lease {id} is being renewed by another node: ask again")));
+        }
         let admin = self.admin(&lease.body.at, warrants).await?;
+        // One more may be from before, of which nobody took down the name: its end looks for it, however many are known after it.
+        let was_doubtful = lease.body.is_doubtful;
         // The longer time is written down first: the target may have it already when the answer is lost.
         lease.body.until = until;
         lease.body.is_doubtful = lease.body.public_key.is_some();
@@ -73,6 +79,7 @@ impl Leases {
         let Some(said) = said(outcome) else {
             if let Some(id) = document.as_ref().map(|document| document.id.clone()) {
                 lease.takes_down(Some(id.clone()));
+                lease.body.is_doubtful = was_doubtful;
                 let taken = self.vault.ledger().record(vec![lease.record(ActorStamp::from(grant.actor()))?]).await;
                 if let Err(error) = taken {
                     // Somebody ended him meanwhile, or renewed him too: this one is nobody's.
