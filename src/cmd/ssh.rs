@@ -188,8 +188,12 @@ async fn print_ca(args: Ca, global: &Global) -> Result<(), Failure> {
 
 /// `id_ed25519.pub` -> `id_ed25519-cert.pub`, where ssh looks for it; what was no file has no name to stand beside.
 pub(super) fn certificate_path(key: &Path) -> Result<PathBuf, Failure> {
-    let (Some(name), false) = (key.file_name(), key == Path::new("-")) else {
-        return Err(Failure::new(Exit::Usage, "standard input has no name").help("say where it goes with --out"));
+    let (Some(name), false) = (key.file_name(), files::is_stream(key)) else {
+        let says = match key == Path::new("-") {
+            true => "standard input has no name".to_owned(),
+            false => format!("{} is no file that a certificate could stand beside", files::shown(key)),
+        };
+        return Err(Failure::new(Exit::Usage, says).help("say where it goes with --out"));
     };
     let stem = name.as_bytes().strip_suffix(b".pub").unwrap_or(name.as_bytes());
     Ok(key.with_file_name(OsStr::from_bytes(&[stem, b"-cert.pub"].concat())))
@@ -203,6 +207,8 @@ mod tests {
     fn the_certificate_lies_where_ssh_looks_for_it() {
         assert_eq!(certificate_path(Path::new("/h/id.pub")).unwrap(), Path::new("/h/id-cert.pub"));
         assert_eq!(certificate_path(Path::new("id")).unwrap(), Path::new("id-cert.pub"));
-        assert!(certificate_path(Path::new("-")).is_err());
+        for stream in ["-", "/dev/stdin", "/dev/fd/7", "/dev/null"] {
+            assert!(certificate_path(Path::new(stream)).is_err(), "{stream}");
+        }
     }
 }
