@@ -41,7 +41,7 @@ enum What {
     Ca(Ca),
     /// Write the list of revoked SSH certificates, for RevokedKeys of sshd
     #[command(
-        after_help = "Example, each minute on each host:\n  chancery ssh krl --out /etc/ssh/revoked_keys\n\nand once in sshd_config:\n  RevokedKeys /etc/ssh/revoked_keys\n\nsshd refuses every key while that file is missing: write it first. The list is fetched over TLS, and replaced by one rename, so sshd sees the old or the new one. A list that is older than the one that stands there is refused (exit code 3), and takes its place with --force alone. `ssh-keygen -Q -l -f revoked_keys` shows it. It takes no token: --url and --cacert are enough."
+        after_help = "Example, each minute on each host (cron, or a timer of systemd):\n  chancery ssh krl --quiet --out /etc/ssh/revoked_keys \\\n    --url https://ca.example.internal:8443 --cacert /etc/chancery/roots.pem\n\nand once in sshd_config:\n  RevokedKeys /etc/ssh/revoked_keys\n\nsshd refuses every key while that file is missing: write it first. The list is fetched over TLS, and replaced by one rename, so sshd sees the old or the new one. A list that is older than the one that stands there is refused (exit code 3), and takes its place with --force alone. `ssh-keygen -Q -l -f revoked_keys` shows it. It takes no token: --url and --cacert are enough."
     )]
     Krl(krl::Krl),
 }
