@@ -160,7 +160,7 @@ fn text(value: &Value) -> String {
 
 /// FILE.sig or FILE.p7s, whatever bytes FILE has; what was no file has no name to stand beside.
 fn beside(file: &Path, format: Format) -> Result<PathBuf, Failure> {
-    if !file.is_file() {
+    if files::is_stream(file) || !file.is_file() {
         return Err(Failure::new(Exit::Failed, format!("{} is no regular file", files::shown(file)))
             .help("say where the signature goes with --out"));
     }

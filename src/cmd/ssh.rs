@@ -41,7 +41,7 @@ enum What {
     Ca(Ca),
     /// Write the list of revoked SSH certificates, for RevokedKeys of sshd
     #[command(
-        after_help = "Example, each minute on each host:\n  chancery ssh krl --out /etc/ssh/revoked_keys\n\nand once in sshd_config:\n  RevokedKeys /etc/ssh/revoked_keys\n\nsshd refuses every key while that file is missing: write it first. The list is fetched over TLS, and replaced by one rename, so sshd sees the old or the new one. A list that is older than the one that stands there is refused (exit code 3), and takes its place with --force alone. `ssh-keygen -Q -l -f revoked_keys` shows it. It takes no token: --url and --cacert are enough."
+        after_help = "Example, each minute on each host (cron, or a timer of systemd):\n  chancery ssh krl --quiet --out /etc/ssh/revoked_keys \\\n    --url https://ca.example.internal:8443 --cacert /etc/chancery/roots.pem\n\nand once in sshd_config:\n  RevokedKeys /etc/ssh/revoked_keys\n\nsshd refuses every key while that file is missing: write it first. The list is fetched over TLS, and replaced by one rename, so sshd sees the old or the new one. A list that is older than the one that stands there is refused (exit code 3), and takes its place with --force alone. `ssh-keygen -Q -l -f revoked_keys` shows it. It takes no token: --url and --cacert are enough."
     )]
     Krl(krl::Krl),
 }
@@ -188,8 +188,12 @@ async fn print_ca(args: Ca, global: &Global) -> Result<(), Failure> {
 
 /// `id_ed25519.pub` -> `id_ed25519-cert.pub`, where ssh looks for it; what was no file has no name to stand beside.
 pub(super) fn certificate_path(key: &Path) -> Result<PathBuf, Failure> {
-    let (Some(name), false) = (key.file_name(), key == Path::new("-")) else {
-        return Err(Failure::new(Exit::Usage, "standard input has no name").help("say where it goes with --out"));
+    let (Some(name), false) = (key.file_name(), files::is_stream(key)) else {
+        let says = match key == Path::new("-") {
+            true => "standard input has no name".to_owned(),
+            false => format!("{} is no file that a certificate could stand beside", files::shown(key)),
+        };
+        return Err(Failure::new(Exit::Usage, says).help("say where it goes with --out"));
     };
     let stem = name.as_bytes().strip_suffix(b".pub").unwrap_or(name.as_bytes());
     Ok(key.with_file_name(OsStr::from_bytes(&[stem, b"-cert.pub"].concat())))
@@ -203,6 +207,8 @@ mod tests {
     fn the_certificate_lies_where_ssh_looks_for_it() {
         assert_eq!(certificate_path(Path::new("/h/id.pub")).unwrap(), Path::new("/h/id-cert.pub"));
         assert_eq!(certificate_path(Path::new("id")).unwrap(), Path::new("id-cert.pub"));
-        assert!(certificate_path(Path::new("-")).is_err());
+        for stream in ["-", "/dev/stdin", "/dev/fd/7", "/dev/null"] {
+            assert!(certificate_path(Path::new(stream)).is_err(), "{stream}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! The one place where a command opens a file to write. `Outputs` looks at every place before anything is asked of the
 //! server, so that nothing is made that nobody could keep; a `Place` is then filled, or given up without a trace. A link is
 //! not followed, what is no regular file is written into and stays what it is, and what stands at a place goes away only
-//! where it is known to be what the new one replaces, or by `--force`. A private key never goes away.
+//! where it is known to be what the new one replaces, or by `--force`. A private key never goes away, but for a leased one that is over.
 
 mod folder;
 mod input;
@@ -16,7 +16,7 @@ mod tests;
 pub use folder::{Folder, empty_folder, folder, private_folder};
 pub use input::{Input, deciding, deciding_folder, read, secret, text};
 pub use names::{note, shown};
-pub use outputs::{Outputs, Standing};
+pub use outputs::{Outputs, Standing, is_stream};
 pub use place::{PUBLIC, Place, SECRET};
 
 use std::path::Path;

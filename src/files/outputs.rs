@@ -29,6 +29,8 @@ pub enum Standing<'a> {
     Forced,
     /// What this says of itself that the new one replaces it; anything else by `--force`.
     Predecessor(&'a dyn Fn(&[u8]) -> bool),
+    /// Nothing, unless by `--force`; of private keys those alone that this says are over.
+    Over(&'a dyn Fn(&[u8]) -> bool),
     /// A file of the program's own.
     Ours,
 }
@@ -199,14 +201,21 @@ impl Outputs {
         let is_key = bytes.windows(PRIVATE_KEY.len()).any(|some| some == PRIVATE_KEY);
         match standing {
             Standing::Ours => Ok(()),
+            Standing::Over(is_over) if is_key && is_over(&bytes) => match self.force {
+                true => Ok(()),
+                false => refuse(
+                    format!("{exists} and holds a leased key, whose certificate has ended"),
+                    "choose another place, or replace both with --force",
+                ),
+            },
             _ if is_key => refuse(
                 format!("{exists} and holds a private key, which is never replaced"),
                 "choose another place, or move the file away",
             ),
             Standing::Never => refuse(exists, "choose another place, or move the file away"),
-            Standing::Forced | Standing::Predecessor(_) if self.force => Ok(()),
+            Standing::Forced | Standing::Predecessor(_) | Standing::Over(_) if self.force => Ok(()),
             Standing::Predecessor(is) if is(&bytes) => Ok(()),
-            Standing::Forced | Standing::Predecessor(_) => {
+            Standing::Forced | Standing::Predecessor(_) | Standing::Over(_) => {
                 refuse(exists, "choose another place, move the file away, or replace it with --force")
             }
         }
@@ -241,6 +250,12 @@ fn descriptor(path: &Path) -> Option<u32> {
         "/dev/stderr" => Some(2),
         text => text.strip_prefix("/dev/fd/").or_else(|| text.strip_prefix("/proc/self/fd/"))?.parse().ok(),
     }
+}
+
+/// Whether a path means a stream, such as `-`, `/dev/stdin` or a device: nothing has a place beside it.
+pub fn is_stream(path: &Path) -> bool {
+    let is_one = |about: std::fs::Metadata| !about.is_file() && !about.is_dir();
+    descriptor(path).is_some() || path == Path::new("/dev/stdin") || std::fs::metadata(path).is_ok_and(is_one)
 }
 
 fn identity(stat: &Stat) -> Identity {

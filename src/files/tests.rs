@@ -80,6 +80,40 @@ fn a_private_key_never_goes_away() {
 }
 
 #[test]
+fn a_private_key_that_is_over_goes_away_by_force_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("id");
+    let key = |word: &str| format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{word}\n-----END OPENSSH PRIVATE KEY-----\n");
+    let is_over = |bytes: &[u8]| bytes == key("over").as_bytes();
+    let place = |force| Outputs::new(force).place(&path, SECRET, Standing::Over(&is_over));
+    fs::write(&path, key("over")).unwrap();
+    assert!(refused(place(false)).contains("--force"));
+    place(true).unwrap().fill(key("live").as_bytes()).unwrap();
+    for force in [false, true] {
+        assert!(refused(place(force)).contains("never replaced"));
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), key("live"));
+    fs::write(&path, "a note").unwrap();
+    assert!(refused(place(false)).contains("--force"));
+    assert!(place(true).is_ok());
+}
+
+#[test]
+fn nothing_has_a_place_beside_a_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    for stream in ["-", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/7", "/proc/self/fd/7", "/dev/null"] {
+        assert!(is_stream(Path::new(stream)), "{stream}");
+    }
+    let fifo = dir.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    assert!(is_stream(&fifo));
+    fs::write(dir.path().join("file"), "").unwrap();
+    for file in ["file", "new", "."] {
+        assert!(!is_stream(&dir.path().join(file)), "{file}");
+    }
+}
+
+#[test]
 fn links_are_not_followed_and_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let (target, link) = (dir.path().join("precious"), dir.path().join("out"));

@@ -1,5 +1,7 @@
 //! A span of time as people write it: `90s`, `30m`, `16h`, `30d`, `2w`.
 
+use std::ops::RangeInclusive;
+
 /// So many seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span(u64);
@@ -28,6 +30,16 @@ pub fn span(text: &str) -> Result<Span, String> {
     number.and_then(|n| n.checked_mul(unit)).map(Span).ok_or_else(refuse)
 }
 
+/// Reads one between two bounds, in seconds; a number alone is seconds too.
+pub fn span_within(text: &str, bounds: RangeInclusive<u64>) -> Result<Span, String> {
+    let is_bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Span(secs) = if is_bare { span(&format!("{text}s"))? } else { span(text)? };
+    match bounds.contains(&secs) {
+        true => Ok(Span(secs)),
+        false => Err(format!("between {} and {} seconds fit", bounds.start(), bounds.end())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +52,18 @@ mod tests {
         for bad in ["", "d", "30", "30y", "-1d", "+1d", "99999999999999999999w", "3é", " 3d"] {
             assert!(span(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn within_bounds_a_number_alone_is_seconds() {
+        let read = |text: &str| span_within(text, 1..=86_400).map(Span::secs);
+        for (text, secs) in [("1", 1), ("60", 60), ("60s", 60), ("1m", 60), ("24h", 86_400), ("86400", 86_400)] {
+            assert_eq!(read(text), Ok(secs), "{text}");
+        }
+        for bad in ["", "0", "0s", "2d", "86401", "m", "-1", "1.5m", "99999999999999999999"] {
+            let said = read(bad).expect_err(bad);
+            assert!(!said.contains("invalid digit"), "{bad}: {said}");
+        }
+        assert_eq!(read("2d"), Err("between 1 and 86400 seconds fit".to_owned()));
     }
 }

@@ -1,7 +1,7 @@
 //! Leases of SSH, by the built binary at a real sshd: a certificate opens the door for as long as its lease, and not after its end, whoever
 //! brings that about.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -105,6 +105,7 @@ fn a_lease_that_ends_by_itself_revokes_nothing_and_lets_nobody_in() {
     let mut house = House::started();
     let sshd = Sshd::start(&house);
     set_up(&house, &sshd, "1m");
+    let (drawn, _) = leased(&house, "drawn", &[]);
     let own = house.path("own");
     keygen(&own);
     let lease = house.json(&["secret", "lease", "get", ROLE, "--key", text(&house.path("own.pub"))]);
@@ -114,6 +115,17 @@ fn a_lease_that_ends_by_itself_revokes_nothing_and_lets_nobody_in() {
     ends(&house, &lease);
     sshd.fetch_revoked(&house);
     assert_eq!(revoked(&sshd), [""; 0], "it ended by itself");
+    // A leased key that is over makes room, where somebody says so; one's own stays, whatever its certificate says.
+    for (key, force, says) in [(&drawn, None, "--force"), (&own, Some("--force"), "never replaced")] {
+        let before = std::fs::read(key).expect("a key");
+        let refused =
+            house.output(&[&["secret", "lease", "get", ROLE, "--out", text(key)][..], force.as_slice()].concat());
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains(says), "{said}");
+        assert_eq!(std::fs::read(key).expect("a key"), before);
+    }
+    let (again, _) = leased(&house, "drawn", &["--force"]);
+    assert!(sshd.lets_in(&again), "{}", sshd.log());
     is_clean(&mut house);
 }
 
@@ -154,6 +166,13 @@ fn whoever_leases_needs_no_right_to_sign_and_whoever_sets_a_role_up_does() {
     assert!(said.contains("ssh-user"), "{said}");
     // A place for a key is taken first; of a role of passwords there is none.
     assert!(!house.output(&["secret", "lease", "get", ROLE, "--out", "/nowhere/key"]).status.success());
+    // Beside a stream there is no place for the certificate.
+    for stream in ["-", "/dev/stdout", "/dev/null"] {
+        let refused = house.output(&["secret", "lease", "get", ROLE, "--out", stream]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(2) && said.contains("is no file"), "{said}");
+        assert!(refused.stdout.is_empty() && !Path::new(&format!("{stream}-cert.pub")).exists(), "{stream}");
+    }
     let list = house.json(&["secret", "lease", "list", "--role", ROLE]);
     assert_eq!(list.as_array().map(Vec::len), Some(1), "nobody was asked for who could not be kept: {list}");
 }

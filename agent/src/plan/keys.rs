@@ -1,6 +1,7 @@
 //! From the raw `[[authorized_keys]]` to checked ones.
 
 use super::authorized::AuthorizedKeys;
+use super::options::{check, closed_up};
 use super::parts::{id, is_name};
 use super::place::Place;
 use super::raw::{RawAuthorizedKeys, RawKeyFile};
@@ -32,12 +33,8 @@ fn one(at: &Place<'_>, raw: RawAuthorizedKeys, common: &Common) -> Result<Author
     let secret = raw.secret.parse().map_err(|error: secrets::NameError| {
         at.at("secret").refuse(format!("{:?}: {error}", bounded(&raw.secret, 80)), "secret = \"prod/hosts/deploy\"")
     })?;
-    let is_option = |text: &String| {
-        (1..=OPTIONS_BYTES_MAX).contains(&text.len()) && text.trim() == text && !text.contains(char::is_control)
-    };
-    if raw.options.as_ref().is_some_and(|text| !is_option(text)) {
-        let why = format!("1 to {OPTIONS_BYTES_MAX} bytes on one line, as sshd(8) has them");
-        return Err(at.at("options").refuse(why, "options = \"no-agent-forwarding,no-port-forwarding\""));
+    if let Some(text) = &raw.options {
+        options(&at.at("options"), text)?;
     }
     Ok(AuthorizedKeys {
         name: raw.name,
@@ -48,6 +45,22 @@ fn one(at: &Place<'_>, raw: RawAuthorizedKeys, common: &Common) -> Result<Author
         options: raw.options,
         host: raw.host,
         poll: common.poll,
+    })
+}
+
+/// Refuses what sshd would skip its own line for; what has blanks too many alone is written out without them.
+fn options(at: &Place<'_>, text: &str) -> Result<(), PlanError> {
+    let example = "options = \"no-agent-forwarding,no-port-forwarding\"";
+    if !(1..=OPTIONS_BYTES_MAX).contains(&text.len()) || text.trim() != text || text.contains(char::is_control) {
+        let why = format!("1 to {OPTIONS_BYTES_MAX} bytes on one line, as sshd(8) has them");
+        return Err(at.refuse(why, example));
+    }
+    check(text).map_err(|why| {
+        let meant = closed_up(text);
+        match check(&meant) {
+            Ok(()) if !meant.contains('\'') => at.refuse(why, &format!("options = '{meant}'")),
+            Ok(()) | Err(_) => at.refuse(why, example),
+        }
     })
 }
 
@@ -143,6 +156,9 @@ options = "no-pty"
             ("keys/deploy", "..".to_owned(), "authorized_keys[0].file.path", "path ="),
             ("no-pty", "a\\nssh-ed25519 AAAA".to_owned(), "authorized_keys[0].options", "options ="),
             ("no-pty", " ".to_owned(), "authorized_keys[0].options", "options ="),
+            ("no-pty", "no-ptty".to_owned(), "authorized_keys[0].options", "options ="),
+            ("no-pty", "no-pty, no-user-rc".to_owned(), "authorized_keys[0].options", "options = 'no-pty,no-user-rc'"),
+            ("no-pty", "no-pty,command=\\\"a\\\" x".to_owned(), "authorized_keys[0].options", "no-agent-forwarding"),
             ("options = \"no-pty\"", two("x", "x"), "authorized_keys.name", "name ="),
             (
                 "options = \"no-pty\"",

@@ -28,6 +28,8 @@ mod sources;
 
 mod secrets;
 
+mod options;
+
 mod keys;
 
 mod check;

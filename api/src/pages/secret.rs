@@ -208,7 +208,7 @@ async fn rotation(app: &App, path: &SecretPath, now: Timestamp) -> Result<Vec<Fa
     let mut facts = vec![
         fact("State", rotation.state()),
         fact("Plan", plan(&rotation.settings().plan)),
-        fact("At", format!("{}, {}:{}", at.product, at.host, at.port)),
+        fact("At", format!("{}, {}", at.product, at.called())),
         fact("In use since", format!("{} UTC", moment(time(rotation.since())))),
     ];
     if let Some(period) = rotation.settings().schedule.period_secs {

@@ -8,6 +8,8 @@
 //! was written down by one who may read the credential of its administrator.
 
 mod place;
+
+mod called;
 mod record;
 
 mod base;

@@ -176,8 +176,8 @@ impl Rotations {
 /// Where a target is, for people.
 fn called(at: &At) -> String {
     match at.product.is_outside() {
-        true => format!("{} {}", at.product, at.host),
-        false => format!("{} at {}:{}", at.product, at.host, at.port),
+        true => format!("{} {}", at.product, at.called()),
+        false => format!("{} at {}", at.product, at.called()),
     }
 }
 

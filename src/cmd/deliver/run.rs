@@ -20,6 +20,7 @@ use super::watch::Watch;
 use crate::Global;
 use crate::failure::{Exit, Failure};
 use crate::output;
+use crate::parts::span::{Span, span_within};
 
 #[derive(Parser)]
 #[command(
@@ -78,12 +79,13 @@ pub struct Args {
     /// tell it by a signal (the last two with --credential and --fifo alone)
     #[arg(long, value_name = "nothing|restart|replace|signal:HUP", default_value = "nothing")]
     on_change: Change,
-    /// Seconds between two looks for a new version where the server does not tell of changes; neither leaves anything in the log
-    #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    poll: u64,
-    /// Seconds that the program has to end before a restart ends it by force
-    #[arg(long, value_name = "SECS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3_600))]
-    grace: u64,
+    /// How long between two looks for a new version where the server does not tell of changes (30s, 1m; a number alone is seconds); neither
+    /// leaves anything in the log
+    #[arg(long, value_name = "SPAN", default_value = "1m", value_parser = poll)]
+    poll: Span,
+    /// How long the program has to end before a restart ends it by force (10s, 1m; a number alone is seconds)
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = grace)]
+    grace: Span,
     /// Where no folder lies in memory alone, put --credential and --fifo on a disk
     #[arg(long)]
     allow_disk: bool,
@@ -98,6 +100,18 @@ pub struct Args {
     #[arg(last = true, required = true, value_name = "CMD")]
     program: Vec<OsString>,
 }
+
+fn poll(text: &str) -> Result<Span, String> {
+    span_within(text, 1..=POLL_SECS_MAX)
+}
+
+fn grace(text: &str) -> Result<Span, String> {
+    span_within(text, 0..=GRACE_SECS_MAX)
+}
+
+/// A look each day, at the least.
+const POLL_SECS_MAX: u64 = 86_400;
+const GRACE_SECS_MAX: u64 = 3_600;
 
 /// What a new version does.
 #[derive(Clone, Copy)]
@@ -165,7 +179,7 @@ fn of_ours(failure: Failure) -> Failure {
 
 async fn start(mut args: Args, global: &Global) -> Result<Ended, Failure> {
     let sourcing = std::mem::take(&mut args.sourcing);
-    let (quiet, as_json, every) = (args.quiet, global.json, Duration::from_secs(args.poll));
+    let (quiet, as_json, every) = (args.quiet, global.json, Duration::from_secs(args.poll.secs()));
     let needs = needs(&args)?;
     let mut plan = plan(args)?;
     plan.given.extend(needs.iter().flat_map(|needs| &needs.all).map(Need::given));
@@ -242,7 +256,7 @@ fn plan(args: Args) -> Result<Plan, Failure> {
         printing: if args.no_mask { Printing::Inherited } else { Printing::Masked },
         on_change: match args.on_change {
             Change::Nothing => OnChange::Nothing,
-            Change::Restart => OnChange::Restart { grace: Duration::from_secs(args.grace) },
+            Change::Restart => OnChange::Restart { grace: Duration::from_secs(args.grace.secs()) },
             Change::Replace => OnChange::Replace,
             Change::Signal(signal) => OnChange::Signal(signal),
         },

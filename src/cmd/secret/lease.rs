@@ -1,6 +1,7 @@
 //! Users that live for a while: asked for, renewed, given back, and the roles of which they are.
 
 mod keyed;
+mod over;
 
 use std::path::PathBuf;
 

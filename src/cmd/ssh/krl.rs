@@ -2,8 +2,10 @@
 //! lacks would let in again.
 
 use std::cell::Cell;
+use std::fmt;
 use std::path::PathBuf;
 
+use policy::Timestamp;
 use serde_json::json;
 
 use super::super::files::{self, Outputs, PUBLIC, Place, Standing};
@@ -13,12 +15,15 @@ use crate::output;
 
 #[derive(clap::Args)]
 pub(super) struct Krl {
-    /// Where to write it; - is standard output. An earlier list makes room
+    /// Where to write it; - is standard output. An earlier list makes room, and a file with nothing in it
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Replace a file that is no such list, or a newer one
     #[arg(long)]
     force: bool,
+    /// Say nothing of what is no failure, as where cron runs it
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 /// How new a list is: its number, and when it was made, in seconds since 1970.
@@ -39,6 +44,13 @@ impl Age {
     }
 }
 
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let made = Timestamp::from_unix(i64::try_from(self.made).unwrap_or(i64::MAX));
+        write!(f, "number {}, of {made}", self.number)
+    }
+}
+
 pub(super) async fn run(args: Krl, global: &Global) -> Result<(), Failure> {
     let mut outputs = Outputs::new(args.force);
     let (place, there) = place(&args, &mut outputs)?;
@@ -49,19 +61,17 @@ pub(super) async fn run(args: Krl, global: &Global) -> Result<(), Failure> {
     };
     if let Some(there) = there.filter(|there| new < *there) {
         let says = format!(
-            "the server's list (number {}, of {} s since 1970) is older than the one in {} (number {}, of {} s): nothing was written",
-            new.number,
-            new.made,
-            files::shown(&args.out),
-            there.number,
-            there.made
+            "the server's list ({new}) is older than the one in {} ({there}): nothing was written",
+            files::shown(&args.out)
         );
         return Err(Failure::new(Exit::Refused, says).help(HELP));
     }
     let facts = [output::written_to(&place)];
     place.fill(&list)?;
     let report = json!({"written_to": args.out, "bytes": list.len(), "number": new.number});
-    output::report(&outputs, &facts, &report, global.json);
+    if global.json || !args.quiet {
+        output::report(&outputs, &facts, &report, global.json);
+    }
     Ok(())
 }
 
@@ -70,7 +80,8 @@ fn place(args: &Krl, outputs: &mut Outputs) -> Result<(Place, Option<Age>), Fail
     let there = Cell::new(None);
     let is_list = |bytes: &[u8]| {
         there.set(Age::of(bytes));
-        bytes.starts_with(MAGIC)
+        // One with nothing in it revokes nothing: a host has it from the day that it was set up, since sshd wants one.
+        bytes.is_empty() || bytes.starts_with(MAGIC)
     };
     let place = outputs.place(&args.out, PUBLIC, Standing::Predecessor(&is_list))?;
     Ok((place, there.get()))
@@ -86,6 +97,26 @@ mod tests {
 
     fn list(number: u64, made: u64) -> Vec<u8> {
         [MAGIC, &[0, 0, 0, 1], &number.to_be_bytes(), &made.to_be_bytes(), b"the rest"].concat()
+    }
+
+    #[test]
+    fn an_empty_file_makes_room_and_a_list_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("revoked_keys");
+        let args = Krl { out: out.clone(), force: false, quiet: true };
+        let there = |content: &[u8]| {
+            std::fs::write(&out, content).unwrap();
+            place(&args, &mut Outputs::new(false)).map(|(_, age)| age)
+        };
+        assert_eq!(there(b"").unwrap(), None);
+        assert_eq!(there(&list(7, 5)).unwrap(), Some(Age { number: 7, made: 5 }));
+        assert!(there(b"\n").is_err() && there(b"ssh-ed25519 AAAA").is_err());
+    }
+
+    #[test]
+    fn how_new_a_list_is_is_said_with_a_date() {
+        assert_eq!(Age { number: 7, made: 1_790_000_000 }.to_string(), "number 7, of 2026-09-21T14:13:20Z");
+        assert_eq!(Age { number: 7, made: u64::MAX }.to_string(), "number 7, of 9999-12-31T23:59:59Z");
     }
 
     #[test]

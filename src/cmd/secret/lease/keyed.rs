@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::over::is_over;
 use super::{LEASES, shown};
 use crate::Global;
 use crate::client::Client;
-use crate::cmd::files::{Input, Outputs, PUBLIC, Place, SECRET, Standing};
+use crate::cmd::files::{self, Input, Outputs, PUBLIC, Place, SECRET, Standing};
 use crate::cmd::ssh::{certificate_path, certifies, public_key};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, field};
@@ -19,10 +20,12 @@ pub(in crate::cmd::secret) struct Keyed {
     /// Of SSH: the public key that is certified, instead of one that is drawn; the certificate is written beside it
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Of SSH: where the private key is written, and its certificate as FILE-cert.pub; with --key the certificate alone
+    /// Of SSH: where the private key is written, and its certificate as FILE-cert.pub; with --key the certificate alone, which may go to
+    /// standard output (-)
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Replace files that are no earlier certificate of this key
+    /// Replace files that are no earlier certificate of this key; a private key only where it is a leased one whose certificate, beside
+    /// it, has ended
     #[arg(long)]
     force: bool,
 }
@@ -43,6 +46,14 @@ impl Keyed {
             told(&user, global);
             return Ok(());
         }
+        if let (None, Some(out)) = (&key, &out)
+            && files::is_stream(out)
+        {
+            let says = format!("{} is no file: the certificate would have no place beside the key", files::shown(out));
+            return Err(
+                Failure::new(Exit::Usage, says).help("name a file; without --out key and certificate are printed")
+            );
+        }
         is_of_hosts(role, client).await?;
         let (outputs, private, public) = match (key, out) {
             (Some(path), out) => {
@@ -58,8 +69,13 @@ impl Keyed {
             (None, out) => {
                 let out = out.unwrap_or_default();
                 let mut outputs = Outputs::new(force);
-                let private = outputs.place(&out, SECRET, Standing::Forced)?;
-                let public = outputs.place(&certificate_path(&out)?, PUBLIC, Standing::Forced)?;
+                let beside = certificate_path(&out)?;
+                let now = policy::World::real().now();
+                let is_over = |key: &[u8]| {
+                    files::read(&beside, CERTIFICATE_BYTES_MAX).is_ok_and(|certificate| is_over(key, &certificate, now))
+                };
+                let private = outputs.place(&out, SECRET, Standing::Over(&is_over))?;
+                let public = outputs.place(&beside, PUBLIC, Standing::Forced)?;
                 (outputs, Some(private), public)
             }
         };
@@ -139,3 +155,6 @@ fn filled(place: Place, text: &str, lease: &Value) -> Result<(), Failure> {
         failure.help(format!("nobody has it: `chancery secret lease revoke {id}`, and ask for another"))
     })
 }
+
+/// More than any certificate of OpenSSH has.
+const CERTIFICATE_BYTES_MAX: u64 = 64 << 10;
