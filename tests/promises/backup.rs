@@ -318,7 +318,17 @@ fn files_that_were_not_in_force_are_not_written() {
     let refused = files(&dir, &[]);
     assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
     assert!(said(&refused).contains("policies: it is another than was in force"), "{}", said(&refused));
+    assert!(said(&refused).contains("(policies/auditor.cedar)"), "{}", said(&refused));
     assert_eq!(names(&dir), Vec::<String>::new());
+    // A drill says so before it is needed, by the same words, and a drill of what was in force does not.
+    let drill = |file: &Path| house.output(&["restore", "--drill", text(file), "--identity", text(&identity)]);
+    let found = drill(&spoilt);
+    assert_eq!(found.status.code(), Some(5), "{}", said(&found));
+    for says in ["would be refused", "policies: it is another than was in force (policies/auditor.cedar)"] {
+        assert!(said(&found).contains(says), "{says}: {}", said(&found));
+    }
+    let well = drill(&file);
+    assert!(well.status.success() && said(&well).contains("as they were in force"), "{}", said(&well));
     // Whoever wants to look at it all the same says so.
     let looked = files(&dir, &["--unproved-files"]);
     assert!(looked.status.success() && said(&looked).contains("not proved: policies"), "{}", said(&looked));
