@@ -4,6 +4,7 @@ mod beside;
 mod drill;
 mod proved;
 mod settings;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -73,7 +74,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         let config = optional(global)?;
         let way =
             beside::Way { unproved_files: args.unproved_files, accept_config: args.accept_config, json: global.json };
-        return beside::run(args.backup, identities, dir, config.as_ref(), way).await;
+        return beside::run(args.backup, (identities, args.identity.as_path()), dir, config.as_ref(), way).await;
     }
     if args.drill {
         let config = optional(global)?;
