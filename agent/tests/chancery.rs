@@ -330,7 +330,7 @@ async fn an_identity_that_expired_without_a_token_says_what_to_do() {
     world.advance(5_000);
     let statuses = host.once(&plan).await;
     let why = statuses[0].last_error.clone().unwrap();
-    assert!(why.contains("expired at") && why.contains("token is not there"), "{why}");
+    assert!(why.contains("expired at") && why.contains("token is not there: an administrator"), "{why}");
     assert!(statuses.iter().all(|s| s.state == State::Failed));
     // A new token enrols it again.
     host.write_token("token", TOKEN, 0o600);

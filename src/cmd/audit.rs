@@ -520,7 +520,7 @@ fn kept_in_words(kept: &[Kept]) -> String {
 
 async fn export(dir: PathBuf, global: &Global) -> Result<(), Failure> {
     let config = global.config()?;
-    files::empty_folder(&dir)?;
+    let _folder = files::Folder::take_empty(&dir)?;
     let database = config.database.clone();
     let spinner = ProgressBar::new_spinner().with_message("exporting");
     spinner.enable_steady_tick(Duration::from_millis(120));

@@ -4,6 +4,7 @@ mod beside;
 mod drill;
 mod proved;
 mod settings;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use backup::{Access, BackupError, Identities, Source};
 use clap::Parser;
 use policy::World;
 use serde_json::json;
-use store::{BackedUp, Database, Kept, Pins, Place, Report, StoreError};
+use store::{BackedUp, Contents, Database, Kept, Pins, Place, Report, StoreError};
 
 use super::backup::{access, database_of, identities};
 use super::files;
@@ -73,7 +74,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         let config = optional(global)?;
         let way =
             beside::Way { unproved_files: args.unproved_files, accept_config: args.accept_config, json: global.json };
-        return beside::run(args.backup, identities, dir, config.as_ref(), way).await;
+        return beside::run(args.backup, (identities, args.identity.as_path()), dir, config.as_ref(), way).await;
     }
     if args.drill {
         let config = optional(global)?;
@@ -98,7 +99,7 @@ async fn restore(
 ) -> Result<(), Failure> {
     let known = Kept::in_folder(&config.log_state).or_fail("what this node kept cannot be read")?;
     let place = Place { origin: Some(config.log_origin.clone()), known: known.clone() };
-    let back = put((from, json), identities, database.clone(), place, Some(config)).await?;
+    let back = put((from, json), identities, database.clone(), place, Some(config)).await?.backed_up;
     let report = verified(database.clone(), &back, Some(config)).await?;
     let newest = known.iter().filter(|kept| kept.size > back.manifest.size).max_by_key(|kept| kept.size);
     let older = newest.map(|kept| kept.size.saturating_sub(back.manifest.size));
@@ -133,21 +134,21 @@ async fn restore(
     }
 }
 
-/// Puts a backup into a database.
+/// Puts a backup into a database; answers what lies beside the register in it, too.
 async fn put(
     (from, json): (String, bool),
     identities: Identities,
     database: Database,
     place: Place,
     config: Option<&Config>,
-) -> Result<BackedUp, Failure> {
+) -> Result<Contents, Failure> {
     let access = access(config);
     let work = move || {
         let mut stream = backup::read(&source(&from, &access, json)?, &identities)?;
         let bar = Bar::new();
-        let back = store::restore(&database, &mut stream, &place, &mut |progress| bar.is_at(progress))?;
+        let found = store::restore_looking(&database, &mut stream, &place, &mut |progress| bar.is_at(progress))?;
         bar.ends();
-        Ok::<_, BackupError>(back)
+        Ok::<_, BackupError>(found)
     };
     tokio::task::spawn_blocking(work).await.or_fail("the restore broke off")?.map_err(|error| unread(&error))
 }

@@ -32,11 +32,23 @@ impl Folder {
         if path == Path::new("-") {
             return Err(Failure::new(Exit::Usage, "several files do not go to standard output").help("name a folder"));
         }
-        let missing = path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
-        let taken = Self { made: missing.map(Path::to_owned).collect() };
+        let taken = Self { made: missing(path) };
         folder(path)?;
         Ok(taken)
     }
+
+    /// Makes what is not there, as [`empty_folder`] does, and refuses what it refuses.
+    pub fn take_empty(path: &Path) -> Result<Self, Failure> {
+        let taken = Self { made: missing(path) };
+        empty_folder(path)?;
+        Ok(taken)
+    }
+}
+
+/// What has to be made for a folder, the deepest first.
+fn missing(path: &Path) -> Vec<PathBuf> {
+    let missing = path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+    missing.map(Path::to_owned).collect()
 }
 
 impl Drop for Folder {

@@ -70,6 +70,26 @@ fn a_folder_that_was_made_for_nothing_goes_away() {
 }
 
 #[test]
+fn an_empty_folder_that_nothing_was_written_to_goes_away_with_those_above_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("a/b/c");
+    let folder = Folder::take_empty(&out).unwrap();
+    assert_eq!(fs::metadata(&out).unwrap().mode() & 0o777, 0o700);
+    drop(folder);
+    assert_eq!(names(dir.path()), 0);
+    // What was there stays, and so does what has something in it.
+    fs::create_dir(dir.path().join("a")).unwrap();
+    drop(Folder::take_empty(&out).unwrap());
+    assert_eq!((names(dir.path()), names(&dir.path().join("a"))), (1, 0));
+    let folder = Folder::take_empty(&out).unwrap();
+    fs::write(out.join("x"), "").unwrap();
+    drop(folder);
+    assert!(out.join("x").exists());
+    assert!(Folder::take_empty(&out).map(drop).unwrap_err().to_string().contains("not empty"));
+    assert!(out.join("x").exists());
+}
+
+#[test]
 fn a_private_key_never_goes_away() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("id");

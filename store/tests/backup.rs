@@ -9,7 +9,9 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use store::testing::TestPostgres;
-use store::{About, BackedUp, Companion, Database, Kept, Place, StoreError, back_up, look_through, restore};
+use store::{
+    About, BackedUp, Companion, Database, Kept, Place, StoreError, back_up, look_through, restore, restore_looking,
+};
 use support::*;
 
 fn about() -> About {
@@ -170,6 +172,11 @@ fn a_place_that_knows_another_log_takes_nothing() {
 fn the_files_beside_the_register_come_out_as_they_went_in() {
     let found = look_through(&mut Cursor::new(&*STREAM), &mut |_| ()).unwrap();
     assert_eq!(found.companions, files());
+    // And beside the register that they came with.
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::Sqlite(dir.path().join("whole.db"));
+    let whole = restore_looking(&database, &mut Cursor::new(&*STREAM), &Place::default(), &mut |_| ()).unwrap();
+    assert_eq!((whole.companions, whole.settings), (found.companions, found.settings));
     for name in ["", "/etc/passwd", "../x", "a/../b", ".hidden", "a//b"] {
         let dir = tempfile::tempdir().unwrap();
         let database = Database::Sqlite(dir.path().join("r.db"));

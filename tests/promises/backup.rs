@@ -272,8 +272,17 @@ fn the_files_that_a_restore_needs_come_out_of_it() {
         "{}",
         said(&refused)
     );
-    assert_eq!(names(&dir), Vec::<String>::new());
-    succeed(files(&["--accept-config"]));
+    assert!(!dir.exists(), "what is refused leaves no folder");
+    assert!(said(&refused).contains("compared with nothing") && said(&refused).contains("CN="), "{}", said(&refused));
+    assert!(!said(&refused).contains("BEGIN CERTIFICATE"), "{}", said(&refused));
+    let at = |setting: &str| said(&refused).find(setting).expect("it is named");
+    assert!(at("because: hsm.module") < at("because: roots.pem") && at("because: log.vkey") < at("because: server."));
+    // The command that it names is the next one, and that one names the one after it.
+    let accepting = format!("--files {} --accept-config", text(&dir));
+    assert!(said(&refused).contains(&accepting), "{}", said(&refused));
+    let written = succeed(files(&["--accept-config"]));
+    let next = format!("chancery --config {} restore {}", text(&dir.join("chancery.toml")), text(&file));
+    assert!(written.contains(&next), "{written}");
     for name in ["chancery.toml", "log.vkey", "roots.pem", "policies/system.cedar"] {
         let (there, here) = (std::fs::read(house.ca(name)).expect(name), std::fs::read(dir.join(name)).expect(name));
         assert!(there == here, "{name}");
@@ -318,7 +327,17 @@ fn files_that_were_not_in_force_are_not_written() {
     let refused = files(&dir, &[]);
     assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
     assert!(said(&refused).contains("policies: it is another than was in force"), "{}", said(&refused));
-    assert_eq!(names(&dir), Vec::<String>::new());
+    assert!(said(&refused).contains("(policies/auditor.cedar)"), "{}", said(&refused));
+    assert!(!dir.exists(), "what is refused leaves no folder");
+    // A drill says so before it is needed, by the same words, and a drill of what was in force does not.
+    let drill = |file: &Path| house.output(&["restore", "--drill", text(file), "--identity", text(&identity)]);
+    let found = drill(&spoilt);
+    assert_eq!(found.status.code(), Some(5), "{}", said(&found));
+    for says in ["would be refused", "policies: it is another than was in force (policies/auditor.cedar)"] {
+        assert!(said(&found).contains(says), "{says}: {}", said(&found));
+    }
+    let well = drill(&file);
+    assert!(well.status.success() && said(&well).contains("as they were in force"), "{}", said(&well));
     // Whoever wants to look at it all the same says so.
     let looked = files(&dir, &["--unproved-files"]);
     assert!(looked.status.success() && said(&looked).contains("not proved: policies"), "{}", said(&looked));
@@ -346,7 +365,7 @@ fn what_decides_and_is_not_proved_is_shown_before_it_is_written() {
         let named = "rotation.exec.x.command = [\"/bin/sh\", \"-c\", \"id\"]";
         assert!(said(&refused).contains(named) && said(&refused).contains("nothing was written"), "{}", said(&refused));
         assert!(!said(&refused).contains("hsm.module"), "what this place says too is taken: {}", said(&refused));
-        assert_eq!(names(&dir), Vec::<String>::new());
+        assert!(!dir.exists(), "what is refused leaves no folder");
     }
     // Somebody looked at it; it is said once more.
     let taken = files(&spoilt, &["--accept-config"]);
@@ -359,7 +378,8 @@ fn what_decides_and_is_not_proved_is_shown_before_it_is_written() {
     assert_eq!(std::fs::read_to_string(dir.join("chancery.toml")).expect("it is written"), other);
     // What the place says too needs no word.
     std::fs::remove_dir_all(&dir).expect("gone");
-    assert!(files(&file, &[]).status.success());
+    let same = files(&file, &[]);
+    assert!(same.status.success() && said(&same).contains("chancery.toml says: not asked"), "{}", said(&same));
 }
 
 #[test]

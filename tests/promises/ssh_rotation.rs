@@ -71,7 +71,7 @@ fn house() -> House {
     // docs/AGENT.md has this policy.
     let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/AGENT.md")).expect("the page");
     let policy = docs.split("```cedar\n").find(|part| part.contains("agents-keep-keys")).expect("the policy");
-    let policy = policy.split("```").next().expect("its end").replace("prod/web", "prod");
+    let policy = policy.split("```").next().expect("its end");
     std::fs::write(house.ca("policies/agents-keep-keys.cedar"), policy).expect("a policy");
     house.start();
     house.run(&[

@@ -82,7 +82,10 @@ fn proof(source: &Server, now: Timestamp) -> Result<Proof, AgentError> {
     }
     match &source.token_file {
         Some(path) if path.exists() => token(path).map(Proof::Token),
-        Some(path) => Err(no_credential(source, format!("{none}, and {} is not there", path.display()))),
+        Some(path) => {
+            let made = "an administrator makes one with `chancery token create` (docs/AGENT.md)";
+            Err(no_credential(source, format!("{none}, and {} is not there: {made}", path.display())))
+        }
         None => Err(no_credential(source, none)),
     }
 }

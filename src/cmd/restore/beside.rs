@@ -3,10 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use backup::{BackupError, Identities};
+use backup::{BackupError, Identities, Source};
+use policy::World;
 use serde_json::json;
 use store::{Companion, Contents};
 
+use super::words::Words;
 use super::{proved, settings, shown, source, unread};
 use crate::cmd::backup::access;
 use crate::config::Config;
@@ -29,13 +31,16 @@ pub struct Way {
 /// Writes them.
 pub async fn run(
     from: String,
-    identities: Identities,
+    (identities, identity): (Identities, &Path),
     dir: PathBuf,
     config: Option<&Config>,
     way: Way,
 ) -> Result<(), Failure> {
-    files::empty_folder(&dir)?;
-    let mut found = looked_through(from, identities, config, way.json).await?;
+    // What is refused leaves no folder.
+    let _folder = files::Folder::take_empty(&dir)?;
+    let (mut found, from) = looked_through(from, identities, config, way.json).await?;
+    let place = config.map(|config| config.file.as_path());
+    let words = Words { from: &from, identity, dir: &dir, config: place };
     let (ours, strange): (Vec<Companion>, Vec<Companion>) =
         std::mem::take(&mut found.companions).into_iter().partition(|file| settings::is_of_a_backup(&file.name));
     found.companions = ours;
@@ -44,10 +49,13 @@ pub async fn run(
     if !unproved.is_empty() && !way.unproved_files {
         return Err(differs(&unproved));
     }
-    let settings = settings::not_proved(&found, config.map(|config| config.file.as_path()))?;
+    let settings = settings::not_proved(&found, place, World::real().now())?;
     let settings: Vec<String> = settings.into_iter().map(|one| format!("{} = {}", one.name, one.says)).collect();
     if !settings.is_empty() && !way.accept_config {
-        return Err(not_looked_at(&settings));
+        return Err(not_looked_at(&settings, &words, way.unproved_files));
+    }
+    if let Some(file) = place {
+        output::notice(&compared(file, settings.is_empty()), way.json);
     }
     for name in &strange {
         output::notice(&format!("{name} was left out: no backup of Chancery has it"), way.json);
@@ -59,23 +67,30 @@ pub async fn run(
         output::notice(&format!("not proved by the log; look at it before you start: {setting}"), way.json);
     }
     write(&found.companions, &dir)?;
-    told(&found, &dir, (&unproved, &settings, &strange), way.json);
+    told(&found, &words, (&unproved, &settings, &strange), way.json);
     Ok(())
 }
 
+/// What is in it, and which one it was.
 async fn looked_through(
     from: String,
     identities: Identities,
     config: Option<&Config>,
     json: bool,
-) -> Result<Contents, Failure> {
+) -> Result<(Contents, String), Failure> {
     let access = access(config);
     let work = move || {
-        let mut stream = backup::read(&source(&from, &access, json)?, &identities)?;
+        let source = source(&from, &access, json)?;
+        let mut stream = backup::read(&source, &identities)?;
         let bar = Bar::new();
         let found = store::look_through(&mut stream, &mut |progress| bar.is_at(progress))?;
         bar.ends();
-        Ok::<_, BackupError>(found)
+        // Of a folder another may be the newest by the next command.
+        let named = match &source {
+            Source::Pipe => "-".to_owned(),
+            Source::File(_) | Source::Object(..) => source.to_string(),
+        };
+        Ok::<_, BackupError>((found, named))
     };
     tokio::task::spawn_blocking(work).await.or_fail("the restore broke off")?.map_err(|error| unread(&error))
 }
@@ -84,18 +99,35 @@ async fn looked_through(
 fn differs(unproved: &[String]) -> Failure {
     let says = "the files in this backup are not those that its register says were in force: nothing was written";
     each(says, unproved).help(
-        "somebody else may have made this backup, or files were changed since the service read them last: take another backup; or look \
-         at each with --unproved-files in a folder of its own, before a service reads them",
+        "somebody else may have made this backup, or files were changed since the service read them last: take another backup (where that \
+         service runs still: `systemctl reload chancery`, then `chancery backup`); or look at each with --unproved-files in a folder of its own, \
+         before a service reads them",
     )
 }
 
 /// They say what the log is not told, and nobody said that it was looked at.
-fn not_looked_at(settings: &[String]) -> Failure {
-    let says = "the log does not prove what the backup says here: nothing was written";
-    each(says, settings).help(
-        "look at each: a module, a program, a target, a recipient, a key or a path of somebody else's is his service. Then give the same \
-         command with --accept-config; where this place has a configuration of its own, with --config, and what is the same there is not asked",
-    )
+fn not_looked_at(settings: &[String], words: &Words<'_>, unproved_files: bool) -> Failure {
+    let (says, more) = match words.config {
+        Some(file) => (format!("nor does {} say the same", files::shown(file)), ""),
+        None => (
+            "and it was compared with nothing".to_owned(),
+            " (where this place has a configuration of its own, name it with --config: what is the same there is not asked)",
+        ),
+    };
+    each(&format!("the log does not prove what the backup says here, {says}: nothing was written"), settings).help(format!(
+        "look at each: a module, a program, a target, a recipient, a key or a path of somebody else's is his service; roots and the log's key are \
+         known by their SHA-256 from elsewhere{more}. Then: {}",
+        words.accepting(unproved_files)
+    ))
+}
+
+/// With what it was compared, for whoever did not think of it: a configuration may be named by the environment.
+fn compared(file: &Path, is_all: bool) -> String {
+    let file = files::shown(file);
+    match is_all {
+        true => format!("what the log does not prove is the same as {file} says: not asked"),
+        false => format!("compared with {file}: what is the same there was not asked"),
+    }
 }
 
 fn each(says: &str, all: &[String]) -> Failure {
@@ -115,17 +147,19 @@ fn write(all: &[Companion], dir: &Path) -> Result<(), Failure> {
 
 type NotProved<'a> = (&'a [String], &'a [String], &'a [String]);
 
-fn told(found: &Contents, dir: &Path, (unproved, settings, strange): NotProved<'_>, json: bool) {
+fn told(found: &Contents, words: &Words<'_>, (unproved, settings, strange): NotProved<'_>, json: bool) {
+    let (dir, next) = (words.dir, words.next());
     let names: Vec<&str> = found.companions.iter().map(|companion| companion.name.as_str()).collect();
     if json {
         return output::json(&json!({
             "dir": dir, "files": names, "unproved": unproved, "settings_not_proved": settings, "left_out": strange,
-            "backup": shown(&found.backed_up),
+            "next": next, "backup": shown(&found.backed_up),
         }));
     }
     names.iter().for_each(|name| output::line(files::shown(&dir.join(name))));
     output::line(
         "before a service reads them: [hsm], its PIN, and [database] have to be right on this host, and what the log does not prove is what you \
-         looked at. Then restore the register",
+         looked at. Then restore the register:",
     );
+    output::line(output::printable(&format!("  {next}")));
 }

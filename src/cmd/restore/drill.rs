@@ -1,4 +1,5 @@
-//! A drill: a backup restored into a scratch place, verified, opened by the token, and taken away; written down in the live log.
+//! A drill: a backup restored into a scratch place, verified, its files held against its register as `--files` does, opened by the token, and
+//! taken away; written down in the live log.
 //!
 //! The token opens the key of the heads, which is sealed as every secret is, and with it the seal of the head is proved; nothing of anybody
 //! is opened, so that a drill is no access.
@@ -13,7 +14,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 use store::{Database, Ledger, LogConfig, Place};
 
-use super::{facts, findings, put, shown, told, verified};
+use super::{facts, findings, proved, put, settings, shown, told, verified};
 use crate::cmd::backup::operator;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
@@ -30,13 +31,16 @@ pub async fn run(
     let scratch = Scratch::make(scratch.unwrap_or_else(std::env::temp_dir))?;
     let database = Database::Sqlite(scratch.0.join("register.db"));
     let place = Place { origin: config.map(|config| config.log_origin.clone()), known: Vec::new() };
-    let back = put((from.clone(), json), identities, database.clone(), place, config).await?;
+    let mut found = put((from.clone(), json), identities, database.clone(), place, config).await?;
+    found.companions.retain(|file| settings::is_of_a_backup(&file.name));
+    let unproved = proved::unproved(&found, Path::new(""));
+    let back = found.backed_up;
     let report = verified(database.clone(), &back, config).await?;
     let drilled = Drilled {
         place: from,
         size: back.manifest.size,
         root: back.manifest.root.clone(),
-        findings: report.findings_total,
+        findings: report.findings_total.saturating_add(unproved.len() as u64),
         opened: false,
     };
     let tried = match config {
@@ -54,14 +58,16 @@ pub async fn run(
     if json {
         let is_opened = tried.opened.as_ref().ok().map(Option::is_none);
         output::json(&json!({
-            "drill": shown(&back), "findings": findings(&report), "opened": is_opened, "token": opened, "entry": tried.entry,
+            "drill": shown(&back), "findings": findings(&report), "unproved": unproved, "opened": is_opened, "token": opened, "entry": tried.entry,
         }));
     } else {
         let mut facts = facts(&back, "a scratch place, which is gone", &report);
         facts.push(("opened by the token", opened.clone()));
         facts.push(("entry of the log", tried.entry.map_or_else(|| "none".to_owned(), |entry| entry.to_string())));
+        facts.push(("files beside it", files(&unproved)));
         output::facts(&facts);
         told(&report);
+        unproved.iter().for_each(|why| output::line(output::printable(&format!("not proved: {why}"))));
     }
     if matches!(tried.opened, Ok(Some(_))) {
         return Err(Failure::new(Exit::Findings, "the token does not open this backup").since(opened).help(
@@ -69,9 +75,25 @@ pub async fn run(
         ));
     }
     match report.findings_total {
-        0 => Ok(()),
+        0 if unproved.is_empty() => Ok(()),
+        0 => Err(Failure::new(
+            Exit::Findings,
+            "the files in this backup are not those that its register says were in force: `restore --files` would refuse them",
+        )
+        .help(
+            "where files were changed and no service read them: `systemctl reload chancery`, then `chancery backup`, and a drill of that one; where \
+             nobody changed any, somebody else may have made this backup",
+        )),
         n => Err(Failure::new(Exit::Findings, format!("{n} finding(s): what was backed up is not what was signed"))
             .help("look with `chancery audit verify` at the register itself, and at older backups")),
+    }
+}
+
+/// What `--files` would say of them.
+fn files(unproved: &[String]) -> String {
+    match unproved.len() {
+        0 => "as they were in force".to_owned(),
+        n => format!("would be refused: {n} part(s) are not what was in force"),
     }
 }
 

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use policy::Timestamp;
+use ring::digest::{SHA256, digest};
 use store::{COMPANION_BYTES_MAX, Companion, Contents};
 use toml::{Table, Value};
 
@@ -14,6 +16,7 @@ use super::proved::CONFIG;
 use crate::config::InForce;
 use crate::failure::Failure;
 use crate::files;
+use crate::trust::anchors;
 
 /// What the log is told: as `proved` has it.
 const TOLD: [&str; 3] = ["login.", "server.limits.", "server.log"];
@@ -21,6 +24,22 @@ const TOLD: [&str; 3] = ["login.", "server.limits.", "server.log"];
 const OWNERS: &str = "owner";
 /// Of these files it is told nothing.
 const KEYS: [&str; 2] = ["log.vkey", "roots.pem"];
+/// What makes the service somebody else's soonest is shown first, after the modules that it loads: what it runs, what it dials, who reads its
+/// backups, by what it is known, where its keys and its register are.
+const FIRST: [&str; 10] = [
+    "rotation.exec.",
+    "rotation.http.",
+    "rotation.",
+    "backup.recipients",
+    "backup.",
+    "roots.pem",
+    "log.vkey",
+    "hsm.",
+    "database.",
+    "log.",
+];
+/// A key that is longer is none.
+const VERIFIER_BYTES_MAX: usize = 512;
 /// The rest of what a backup has.
 const FOLDERS: [(&str, &str); 2] = [("policies/", ".cedar"), ("profiles/", ".toml")];
 
@@ -42,8 +61,8 @@ pub fn is_of_a_backup(name: &str) -> bool {
     name == CONFIG || KEYS.contains(&name) || FOLDERS.into_iter().any(of_folder)
 }
 
-/// What is not proved, and is not what the place's own configuration, in this file, says too.
-pub fn not_proved(found: &Contents, place: Option<&Path>) -> Result<Vec<Setting>, Failure> {
+/// What is not proved, and is not what the place's own configuration, in this file, says too; what weighs most first.
+pub fn not_proved(found: &Contents, place: Option<&Path>, now: Timestamp) -> Result<Vec<Setting>, Failure> {
     let there = found.companions.iter().find(|file| file.name == CONFIG);
     let there = there.map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).unwrap_or_default();
     let here = place.map(|file| files::text(file, COMPANION_BYTES_MAX as u64)).transpose()?;
@@ -54,10 +73,38 @@ pub fn not_proved(found: &Contents, place: Option<&Path>) -> Result<Vec<Setting>
             files::read(&file, COMPANION_BYTES_MAX as u64).ok()
         };
         if KEYS.contains(&name.as_str()) && is_here().as_deref() != Some(bytes.as_slice()) {
-            all.push(Setting { name: name.clone(), says: String::from_utf8_lossy(bytes).trim().to_owned() });
+            all.push(Setting { name: name.clone(), says: known_by(name, bytes, now) });
         }
     }
+    all.sort_by_key(|setting| rank(&setting.name));
     Ok(all)
+}
+
+fn rank(name: &str) -> usize {
+    let is_module = name.starts_with("hsm.") && name.ends_with(".module");
+    match is_module {
+        true => 0,
+        false => 1 + FIRST.iter().position(|first| name.starts_with(first)).unwrap_or(FIRST.len()),
+    }
+}
+
+/// The roots and the log's key by what people compare: the subject of each root and its SHA-256, as `chancery trust show` has them; the key
+/// itself, and the SHA-256 of its file.
+fn known_by(name: &str, bytes: &[u8], now: Timestamp) -> String {
+    let file = format!("SHA-256 of the file {}", hex::encode(digest(&SHA256, bytes)));
+    if name == "log.vkey" {
+        return match std::str::from_utf8(bytes) {
+            Ok(key) if key.len() <= VERIFIER_BYTES_MAX => format!("{}, {file}", key.trim()),
+            Ok(_) | Err(_) => format!("(no key of a log) {file}"),
+        };
+    }
+    match anchors(bytes, now) {
+        Ok(roots) => {
+            let roots = roots.iter().map(|root| format!("{}, SHA-256 {}", root.subject, root.fingerprint));
+            roots.collect::<Vec<_>>().join("; ")
+        }
+        Err(why) => format!("(not roots alone: {why}) {file}"),
+    }
 }
 
 /// The settings of one text that are not those of the other, and those that the other alone has: what is left out is a setting too.
@@ -196,6 +243,60 @@ mod tests {
         assert_eq!(names(OURS, &narrow), ["rotation.targets"]);
         // What the log is told is not asked here: that is proved, or refused.
         assert_eq!(names(&OURS.replace("connections = 7", "connections = 8"), OURS), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_weighs_most_is_shown_first() {
+        let mut names = vec![
+            "ca.instance",
+            "database.url",
+            "hsm.pin_file",
+            "hsm.tokens.second.module",
+            "log.vkey",
+            "roots.pem",
+            "server.https",
+            "backup.to",
+            "backup.recipients",
+            "rotation.targets",
+            "rotation.http.hook.url",
+            "rotation.exec.x.command",
+            "hsm.module",
+        ];
+        names.sort_by_key(|name| rank(name));
+        let first = [
+            "hsm.tokens.second.module",
+            "hsm.module",
+            "rotation.exec.x.command",
+            "rotation.http.hook.url",
+            "rotation.targets",
+            "backup.recipients",
+            "backup.to",
+            "roots.pem",
+            "log.vkey",
+            "hsm.pin_file",
+            "database.url",
+            "ca.instance",
+            "server.https",
+        ];
+        assert_eq!(names, first);
+    }
+
+    #[test]
+    fn roots_and_the_logs_key_are_shown_by_what_people_compare() {
+        use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
+        let now = Timestamp::from_unix(1_800_000_000);
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "Our Root");
+        let root = params.self_signed(&KeyPair::generate().expect("a key")).expect("signs");
+        let says = known_by("roots.pem", root.pem().as_bytes(), now);
+        let hash = crate::trust::Fingerprint::of(root.der()).to_string();
+        assert!(says.contains("Our Root") && says.ends_with(&format!("SHA-256 {hash}")), "{says}");
+        assert!(known_by("roots.pem", b"x", now).starts_with("(not roots alone: "));
+        let says = known_by("log.vkey", b"ca.test/log+01020304+AAAA\n", now);
+        let hash = hex::encode(digest(&SHA256, b"ca.test/log+01020304+AAAA\n"));
+        assert_eq!(says, format!("ca.test/log+01020304+AAAA, SHA-256 of the file {hash}"));
+        assert!(known_by("log.vkey", &[b'x'; 1_000], now).starts_with("(no key of a log)"));
     }
 
     #[test]

@@ -19,4 +19,4 @@ mod walk;
 pub use copy::back_up;
 pub use held::HeldLog;
 pub use manifest::{About, BackedUp, COMPANION_BYTES_MAX, COMPANIONS_MAX, Companion, LINE_BYTES_MAX, Manifest};
-pub use restore::{Contents, Place, look_through, restore};
+pub use restore::{Contents, Place, look_through, restore, restore_looking};

@@ -62,12 +62,18 @@ impl Sink for Looking {
         Ok(())
     }
     fn row(&mut self, part: &'static Part, row: Vec<Cell>) -> Result<(), StoreError> {
+        self.look(part, &row);
+        Ok(())
+    }
+}
+
+impl Looking {
+    fn look(&mut self, part: &'static Part, row: &[Cell]) {
         match part.table.name {
-            "leaf" => self.settings.leaf(&row),
-            "record" => self.settings.record(&row),
+            "leaf" => self.settings.leaf(row),
+            "record" => self.settings.record(row),
             _ => {}
         }
-        Ok(())
     }
 }
 
@@ -80,6 +86,16 @@ pub fn restore(
     place: &Place,
     each: &mut dyn FnMut(Progress),
 ) -> Result<BackedUp, StoreError> {
+    restore_looking(database, input, place, each).map(|found| found.backed_up)
+}
+
+/// The same, and answers what [`look_through`] does, of the very bytes that were restored.
+pub fn restore_looking(
+    database: &Database,
+    input: &mut dyn BufRead,
+    place: &Place,
+    each: &mut dyn FnMut(Progress),
+) -> Result<Contents, StoreError> {
     let made = New::of(database)?;
     own_sessions(database, Use::Write)?;
     let mut sql = connect_with(database, Use::Write, STEP_MAX)?;
@@ -97,17 +113,19 @@ fn fill(
     input: &mut dyn BufRead,
     place: &Place,
     each: &mut dyn FnMut(Progress),
-) -> Result<BackedUp, StoreError> {
+) -> Result<Contents, StoreError> {
     sql.begin()?;
     make_tables(sql)?;
     // The row that a new register begins with.
     sql.execute("DELETE FROM head WHERE id = $1", &[Value::Int(1)])?;
-    let mut filling = Filling { sql, origin: place.origin.as_deref(), part: None, rows: Vec::new() };
+    let looking = Looking::default();
+    let mut filling = Filling { sql, origin: place.origin.as_deref(), part: None, rows: Vec::new(), looking };
     let backed_up = walk(input, &place.known, &mut filling, each)?;
     filling.flush()?;
+    let Looking { companions, settings } = filling.looking;
     // A crash up to here: no register. From here on: all of it.
     sql.commit()?;
-    Ok(backed_up)
+    Ok(Contents { backed_up, companions, settings: settings.said() })
 }
 
 struct Filling<'a> {
@@ -115,6 +133,7 @@ struct Filling<'a> {
     origin: Option<&'a str>,
     part: Option<&'static Part>,
     rows: Vec<Vec<Cell>>,
+    looking: Looking,
 }
 
 impl Filling<'_> {
@@ -138,11 +157,12 @@ impl Sink for Filling<'_> {
         }
     }
 
-    fn companion(&mut self, _: Companion) -> Result<(), StoreError> {
-        Ok(())
+    fn companion(&mut self, companion: Companion) -> Result<(), StoreError> {
+        self.looking.companion(companion)
     }
 
     fn row(&mut self, part: &'static Part, row: Vec<Cell>) -> Result<(), StoreError> {
+        self.looking.look(part, &row);
         let is_other = self.part.is_none_or(|now| now.table.name != part.table.name);
         if is_other || self.rows.len() >= part.page {
             self.flush()?;
