@@ -118,7 +118,29 @@ impl Rotation {
         Ok(())
     }
 
-    /// Other settings, between two rotations.
+    /// Whether what is under way was set nowhere: its version is made, and no try of it may have changed anything.
+    fn is_unset(&self) -> bool {
+        matches!(self.stage, Stage::Made(_)) && self.tried.sets == 0 && !self.tried.is_doubtful
+    }
+
+    /// Lets go of a new version that was set nowhere, so that it rests; whether it did. What was asked for, or leaked, is begun anew by
+    /// the settings that hold then; a way back that was asked for is not.
+    pub fn let_go(&mut self) -> bool {
+        let Stage::Made(pending) = self.stage.clone() else { return false };
+        if !self.is_unset() {
+            return false;
+        }
+        let (is_asked, is_leaked) = (self.is_asked && self.way == Way::Forth, self.is_leaked);
+        if self.way == Way::AskedBack {
+            self.previous = Some(pending);
+        }
+        self.rest();
+        self.is_leaked |= is_leaked;
+        self.is_asked |= is_asked || self.is_leaked;
+        true
+    }
+
+    /// Other settings, between two rotations, or while what is under way was set nowhere: that is let go of ([`Rotation::let_go`]).
     ///
     /// # Errors
     /// [`NotNow::UnderWay`], [`NotNow::Settings`].
@@ -127,6 +149,11 @@ impl Rotation {
         match &self.stage {
             _ if !settings.plan.has(&self.current.user) => Err(NotNow::Settings(SettingsError::NotOfThePlan)),
             Stage::Resting => {
+                self.settings = settings;
+                Ok(())
+            }
+            Stage::Made(_) if self.is_unset() => {
+                self.let_go();
                 self.settings = settings;
                 Ok(())
             }

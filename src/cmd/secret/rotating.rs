@@ -295,8 +295,16 @@ fn shown(rotation: &Value) {
         let hosts: Vec<&str> = lacks.iter().filter_map(Value::as_str).collect();
         facts.push(("waits for", hosts.join(", ")));
     }
+    if let Some(tries) = rotation.get("last_try").and_then(Value::as_array) {
+        let each = tries.iter().map(|one| match field(one, "host") {
+            host if host.is_empty() => field(one, "said"),
+            host => format!("{host}: {}", field(one, "said")),
+        });
+        facts.push(("last try", each.collect::<Vec<_>>().join("; ")));
+    }
     if let Some(trouble) = rotation.get("trouble").filter(|trouble| trouble.is_object()) {
-        facts.push(("trouble", format!("{} ({})", field(trouble, "why"), field(trouble, "said"))));
+        let words = [field(trouble, "why"), field(trouble, "said")];
+        facts.push(("trouble", words.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(". Said: ")));
     }
     output::facts(&facts);
 }
