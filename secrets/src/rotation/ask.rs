@@ -23,7 +23,7 @@ pub enum NotNow {
     #[error("the rotation halted: do what its trouble says, then resume")]
     Halted,
     /// It does not wait for anybody.
-    #[error("the rotation did not halt: there is nothing to resume")]
+    #[error("the rotation did not halt, and waits for no target: there is nothing to resume")]
     NotHalted,
     /// No version before is there.
     #[error("there is no previous credential that could be used again")]
@@ -101,13 +101,18 @@ impl Rotation {
     }
 
     /// Goes on where it halted: a person read the trouble and did what it says. What was begun is ended, one way or the other; what had
-    /// been discarded is begun again.
+    /// been discarded is begun again. What waits for a target that was away is tried at once, and counts as a try.
     ///
     /// # Errors
     /// [`NotNow::NotHalted`].
     pub fn resume(&mut self) -> Result<(), NotNow> {
         if !self.is_halted {
-            return Err(NotNow::NotHalted);
+            // Never what was refused: that may lock an account.
+            if self.tried.last.is_none() {
+                return Err(NotNow::NotHalted);
+            }
+            self.not_before = 0;
+            return Ok(());
         }
         self.is_halted = false;
         self.trouble = None;

@@ -144,6 +144,11 @@ fn what_the_last_try_said_is_kept_until_it_is_done_and_goes_into_the_trouble() {
     let mut walk = asked(2, &[OK, AWAY, OK]);
     trace(&mut walk, 2);
     assert_eq!((walk.read().state(), walk.read().last_try()), ("made", Some("it said so")));
+    // Whoever knows that it answers again does not wait out the pause.
+    let mut rotation = walk.read();
+    assert!(matches!(rotation.next(walk.now), Step::Rest { .. }));
+    rotation.resume().unwrap();
+    assert!(matches!(rotation.next(walk.now), Step::Set { .. }));
     trace(&mut walk, 2);
     assert_eq!((walk.read().state(), walk.read().last_try()), ("set", None));
     let mut given_up = asked(1, &[OK, AWAY, OK, AWAY, OK, AWAY, OK, AWAY, OK]);

@@ -150,7 +150,7 @@ impl Rotations {
         self.say(&grant, path, Rotation::ask_back).await
     }
 
-    /// Goes on where it halted: somebody did what the trouble says.
+    /// Goes on where it halted: somebody did what the trouble says. What waits for a target that was away is tried at once.
     ///
     /// # Errors
     /// [`SecretError::Conflict`]: it did not halt.

@@ -30,7 +30,7 @@ pub(super) struct Rotate {
     /// Turn back to the credential before
     #[arg(long, conflicts_with_all = ["dry_run", "leaked"])]
     back: bool,
-    /// Go on where it was halted, once its reason is gone
+    /// Go on where it was halted, once its reason is gone; or try at once what waits for a target that was away
     #[arg(long, conflicts_with_all = ["dry_run", "back", "leaked"])]
     resume: bool,
 }

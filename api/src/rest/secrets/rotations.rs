@@ -193,8 +193,8 @@ pub(crate) async fn show(
     Ok(json(StatusCode::OK, &shown))
 }
 
-/// Sets up a rotation of a secret, or changes one that rests or was set nowhere yet. What is current is what logs in, which is tried at a new place. A dry run
-/// answers with the steps of a rotation.
+/// Sets up a rotation of a secret, or changes one that rests or was set nowhere yet. What is current is what logs in, which is tried at a
+/// new place. A dry run answers with the steps of a rotation.
 #[utoipa::path(put, path = "/api/v1/secret-rotations/{path}", tag = "secrets", operation_id = "setRotation",
     request_body = NewRotation,
     params(("path" = String, Path, description = "Where the secret stands, with its slashes")),
