@@ -279,7 +279,7 @@ fn kept(args: &Rotation, there: &Map<String, Value>) -> Map<String, Value> {
 }
 
 fn shown(rotation: &Value) {
-    let mut facts = output::shown(rotation, &["path", "plan", "state", "halted", "since", "next"]);
+    let mut facts = output::shown(rotation, &["path", "plan", "driver", "host", "state", "halted", "since", "next"]);
     if let Some(leaked) = rotation.get("leaked").filter(|there| there.is_object()) {
         facts.push((
             "leaked",

@@ -228,7 +228,10 @@ pub(crate) async fn put(
     let set = async move { rotations.set(grant, &path, wish, &exchanges).await };
     let turning = app.secret_to_its_end(set).await?;
     app.rotation_asked().notify_one();
-    Ok(json(StatusCode::OK, &info(&app, &turning)))
+    let mut shown = info(&app, &turning);
+    // It is set up, whether that can be told or not.
+    shown.lacks = lacks(&app, &turning).await.unwrap_or_default();
+    Ok(json(StatusCode::OK, &shown))
 }
 
 /// Ends a rotation that rests or halted, or that was set nowhere yet: the secret is written by hand again. Nothing changes at the target.
