@@ -46,7 +46,11 @@ impl Exchanges {
         let Some(key) = key else { return Outcome::Refused("the version's private key cannot be read".to_owned()) };
         match lacking(&self.0, errand.path, errand.at, &key, has).await {
             Ok(hosts) if hosts.is_empty() => Outcome::Done,
-            Ok(hosts) => Outcome::Away(format!("not said yet by the agents of {}", hosts.join(", "))),
+            Ok(hosts) => {
+                let what = if has { "has the new key" } else { "took the key away" };
+                let each = hosts.iter().map(|host| format!("{host}: its agent does not say yet that it {what}"));
+                Outcome::Away(each.collect::<Vec<_>>().join("; "))
+            }
             Err(why) => Outcome::Away(why),
         }
     }

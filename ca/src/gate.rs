@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use policy::{Action, Actor, Grant, Owner, Resource};
+use policy::{Action, Actor, Grant, Owner, Refusal, Resource};
 use store::{Ledger, RefusalEntry};
+use tokio::task::JoinSet;
 
 use crate::error::{CaError, LintFailure};
 use crate::refused::{Crowd, Noted, RefusalState};
@@ -42,13 +43,23 @@ impl Gate {
     /// Decides, and writes the refusal leaf where policy refuses: no refusal is answered of which the log says nothing. Of one actor so
     /// many are leaves of their own, and the rest is counted there.
     pub(crate) async fn authorize(&self, actor: &Actor, action: Action, resource: Resource) -> Result<Grant, CaError> {
-        match self.rules.policies().decide(actor, action, &resource) {
+        match self.judge(actor, action, &resource) {
             Ok(grant) => Ok(grant),
             Err(refusal) => {
                 Box::pin(self.refusals.write(RefusalEntry::new(&refusal, target(&resource)))).await?;
                 Err(CaError::Refused(refusal))
             }
         }
+    }
+
+    /// Decides, and writes nothing. What a refusal lacks is looked for as long as somebody may listen: where an actor's refusals are counted
+    /// it would cost twenty times as much as the answer, in the place of others' answers.
+    pub(crate) fn judge(&self, actor: &Actor, action: Action, resource: &Resource) -> Result<Grant, Refusal> {
+        let policies = self.rules.policies();
+        policies.decide_briefly(actor, action, resource).or_else(|brief| match self.refusals.is_counting(actor) {
+            true => Err(brief),
+            false => policies.decide(actor, action, resource),
+        })
     }
 
     /// Refuses a draft that failed its lint ([`Refusals::refuse`]).
@@ -99,14 +110,24 @@ impl Refusals {
     /// register does not take is owed, and told by the next that asks; one of which nobody knows whether it was taken is told twice
     /// rather than never.
     pub(crate) async fn tell_counted(&self, is_end: bool) -> Result<(), CaError> {
-        let mut due = self.crowd.due(Instant::now(), is_end).into_iter();
-        while let Some(sum) = due.next() {
-            if let Err(error) = self.ledger.refuse(sum.leaf()).await {
-                self.crowd.owes(std::iter::once(sum).chain(due));
-                return Err(error.into());
+        // All at once, so that they share the register's commits: at the end of the service there are seconds for them.
+        let mut writing = JoinSet::new();
+        for sum in self.crowd.due(Instant::now(), is_end) {
+            let ledger = self.ledger.clone();
+            writing.spawn(async move { (ledger.refuse(sum.leaf()).await, sum) });
+        }
+        let mut outcome = Ok(());
+        while let Some(written) = writing.join_next().await {
+            if let Ok((Err(error), sum)) = written {
+                self.crowd.owes(std::iter::once(sum));
+                outcome = Err(error.into());
             }
         }
-        Ok(())
+        outcome
+    }
+
+    fn is_counting(&self, actor: &Actor) -> bool {
+        self.crowd.is_counting(&actor.id, Instant::now())
     }
 
     /// What was refused beyond what is leaves of its own, and to whom very often.

@@ -85,7 +85,7 @@ impl Crowd {
     pub(crate) fn note(&self, refusal: RefusalEntry, now: Instant) -> Noted {
         let mut memory = self.memory();
         memory.close(now);
-        let is_known = memory.actors.len() < ACTORS_MAX || memory.actors.contains_key(&refusal.actor.id);
+        let is_known = !memory.is_full() || memory.actors.contains_key(&refusal.actor.id);
         // More than a house has: what is refused to the others they share.
         let actor = if is_known { refusal.actor.id.clone() } else { SHARED.to_owned() };
         let whose = whose(&actor);
@@ -99,6 +99,13 @@ impl Crowd {
             memory.counted = memory.counted.saturating_add(1);
         }
         noted
+    }
+
+    /// Whether an actor's refusals are counted by now, and no leaf says of what.
+    pub(crate) fn is_counting(&self, actor: &str, now: Instant) -> bool {
+        let memory = self.memory();
+        let window = memory.actors.get(actor).or_else(|| memory.actors.get(SHARED).filter(|_| memory.is_full()));
+        window.is_some_and(|window| window.is_said && !window.is_over(now))
     }
 
     /// A refusal did not become a leaf: it is not among those that are.
@@ -151,6 +158,10 @@ impl Crowd {
 }
 
 impl Memory {
+    fn is_full(&self) -> bool {
+        self.actors.len() >= ACTORS_MAX
+    }
+
     /// The window in which an actor's refusals are counted, where it is still there.
     fn of(&mut self, actor: &str, change: impl FnOnce(&mut Window)) {
         let whose = if self.actors.contains_key(actor) { actor } else { SHARED };
@@ -304,6 +315,9 @@ mod tests {
         }
         // Another's are his own.
         assert!(matches!(noted("token:other", 0, begun), Noted::Told(leaf) if leaf.target == "secret 0"));
+        let counting = |actor, now| crowd.is_counting(actor, now);
+        assert!(counting("token:none", begun) && !counting("token:none", begun + WINDOW));
+        assert!(!counting("token:other", begun) && !counting("token:third", begun));
         // The window is over: how many there were is told once, and the next are leaves again.
         assert!(crowd.due(begun + WINDOW / 2, false).is_empty());
         assert!(matches!(noted("token:none", 7, begun + WINDOW), Noted::Told(leaf) if leaf.target == "secret 7"));

@@ -237,6 +237,36 @@ fn a_target_that_is_away_is_asked_again_with_pauses_and_then_nothing_has_changed
 }
 
 #[test]
+fn what_was_set_nowhere_is_set_up_anew_or_ended_at_once() {
+    let mut target = Target::start();
+    target.stop();
+    on_sqlite(|database| {
+        let target = &target;
+        async move {
+            let unchecked = || TurningWish { is_unchecked: true, ..wish(pair()) };
+            let (house, rotations) = house_with(&database, target, unchecked(), "app-a").await;
+            let (grant, on) = (|| house.grant(Action::WriteSecret, SECRET), path(SECRET));
+            ask(&house, &rotations).await;
+            rotations.turn(&on, &Warden(&house), &places()).await.unwrap();
+            let waits = rotations.look(&on).await.unwrap().unwrap();
+            assert_eq!((waits.rotation().state(), waits.rotation().times_away()), ("made", 1));
+            assert!(waits.rotation().last_try().is_some(), "why it waits");
+            // Set up anew it begins anew, as it was asked for.
+            let anew = rotations.set(grant(), &on, unchecked(), &places()).await.unwrap();
+            assert_eq!((anew.rotation().state(), anew.rotation().pending()), ("resting", None));
+            rotations.turn(&on, &Warden(&house), &places()).await.unwrap();
+            let waits = rotations.look(&on).await.unwrap().unwrap();
+            assert_eq!(waits.rotation().pending().map(|pending| pending.version), Some(3));
+            rotations.end(grant(), &on).await.unwrap();
+            assert_eq!(rotations.look(&on).await.unwrap(), None);
+            let secret = house.vault.look(&on).await.unwrap().unwrap();
+            assert_eq!(secret.labels().iter().map(|(l, n)| (l.as_str(), *n)).collect::<Vec<_>>(), [("current", 1)]);
+        }
+    });
+    target.resume();
+}
+
+#[test]
 fn what_a_rotation_exchanges_is_not_written_by_hand_until_it_ends() {
     let target = Target::start();
     on_sqlite(|database| {
@@ -265,9 +295,15 @@ fn what_a_rotation_exchanges_is_not_written_by_hand_until_it_ends() {
             ask(&house, &rotations).await;
             assert_eq!(rotations.due_by(now(), 10).await.unwrap().found.len(), 1);
             assert!(rotations.troubled(10).await.unwrap().is_empty());
-            rotations.step(&on, &Warden(&house), &places()).await.unwrap();
+            // Made, and set.
+            for _ in 0..2 {
+                rotations.step(&on, &Warden(&house), &places()).await.unwrap();
+            }
             let ended = rotations.end(grant(), &on).await;
-            assert!(matches!(ended, Err(SecretError::Conflict(_))), "{ended:?}");
+            assert!(
+                matches!(&ended, Err(SecretError::Conflict(why)) if why.contains("chancery secret rotation prod/db")),
+                "{ended:?}"
+            );
             let changed = rotations.set(grant(), &on, wish(pair()), &places()).await;
             assert!(matches!(changed, Err(SecretError::Conflict(_))), "{changed:?}");
             run(&house, &rotations, &places()).await;

@@ -199,6 +199,11 @@ fn a_key_is_exchanged_on_two_hosts_and_the_current_one_logs_in_at_every_moment()
     house.run(&["secret", "rotate", SECRET]);
     assert!(until(PATIENCE, || rotation(&house)["lacks"] == serde_json::json!(["127.0.0.1"])), "{}", rotation(&house));
     assert!(until(PATIENCE, || rotation(&house)["times_away"].as_u64() >= Some(1)), "{}", rotation(&house));
+    let names_it = || {
+        let last = rotation(&house)["last_try"].clone();
+        last[0]["host"] == "127.0.0.1" && last[1].is_null()
+    };
+    assert!(until(PATIENCE, names_it), "{}", rotation(&house));
     assert_eq!((rotation(&house)["state"].clone(), one.versions()), ("made".into(), vec![2, 3]));
     assert!(one.sshd.lets_in(&new) && other.sshd.lets_in(&new), "{}", other.sshd.log());
     // It is back, is killed, and is back again.
@@ -263,6 +268,8 @@ fn a_key_that_a_host_does_not_take_is_given_up_and_the_one_in_use_stays() {
     let now = rotation(&house);
     assert_eq!((now["current"]["version"].clone(), now["pending"].clone()), (1.into(), Value::Null), "{now}");
     assert!(now["trouble"]["said"].as_str().unwrap_or_default().contains("localhost"), "{now}");
+    let why = now["trouble"]["why"].as_str().unwrap_or_default();
+    assert!(why.contains(&format!("chancery secret rotate {SECRET} --resume")) && !why.contains("password"), "{why}");
     // The agent has taken the other out again, and the one in use logs in.
     assert!(until(PATIENCE, || host.versions() == [1]), "{:?}", host.versions());
     assert!(host.sshd.lets_in(&key), "{}", host.sshd.log());

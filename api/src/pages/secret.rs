@@ -219,9 +219,8 @@ async fn rotation(app: &App, path: &SecretPath, now: Timestamp) -> Result<Vec<Fa
     if let Some(late) = rotation.overdue_secs(secs) {
         facts.push(fact("Overdue", format!("by {} days", late / 86_400)));
     }
-    if let Some(trouble) = rotation.trouble() {
-        facts.push(fact("Trouble", trouble.why.to_string()));
-    }
+    facts.extend(rotation.last_try().map(|said| fact("Last try", shown(said).into_owned())));
+    facts.extend(turning.trouble_words().map(|words| fact("Trouble", words)));
     Ok(facts)
 }
 

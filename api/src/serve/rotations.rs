@@ -133,18 +133,17 @@ impl Turner {
             });
         let says = troubled.iter().filter(|turning| !self.failed.contains_key(turning.path())).filter_map(|turning| {
             let (path, rotation) = (turning.path(), turning.rotation());
-            match rotation.trouble() {
-                Some(trouble) if trouble.said.is_empty() => Some(format!("The rotation of {path}: {}.", trouble.why)),
-                Some(trouble) => {
-                    Some(format!("The rotation of {path}: {}. The target said: {}", trouble.why, trouble.said))
-                }
+            match rotation.trouble().zip(turning.trouble_words()) {
+                Some((trouble, why)) if trouble.said.is_empty() => Some(format!("The rotation of {path}: {why}.")),
+                Some((trouble, why)) => Some(format!("The rotation of {path}: {why}. What was said: {}", trouble.said)),
                 // Agents look each minute: that they have not said so yet is no trouble.
                 None if turning.at().product == Product::Ssh && rotation.times_away() < HOSTS_TOLD_AFTER => None,
                 None if turning.at().product == Product::Ssh => Some(format!(
-                    "The rotation of {path} waits for hosts among {}, and asked {} times: `chancery secret rotation {path}` says which \
+                    "The rotation of {path} waits for hosts among {}, and asked {} times ({}): `chancery secret rotation {path}` says which \
                      lack what.",
                     turning.at().host,
-                    rotation.times_away()
+                    rotation.times_away(),
+                    rotation.last_try().unwrap_or("nothing was said")
                 )),
                 None if rotation.times_away() >= TOLD_AFTER => Some(format!(
                     "The target of the rotation of {path}, {} at {}:{}, did not answer {} times; it is tried again.",

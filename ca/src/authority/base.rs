@@ -134,6 +134,11 @@ impl Authority {
         self.inner.office.gate.authorize(actor, action, resource).await
     }
 
+    /// What [`Authority::authorize`] would say, in the words for this actor: no leaf comes of it, and no grant.
+    pub fn refusal(&self, actor: &Actor, action: Action, resource: &Resource) -> Option<Refusal> {
+        self.inner.office.gate.judge(actor, action, resource).err()
+    }
+
     /// Writes down how many were refused beyond those that are leaves of their own, where an actor's window is over; at the end, of all.
     pub async fn tell_refusals(&self, is_end: bool) -> Result<(), CaError> {
         self.inner.office.gate.refusals().tell_counted(is_end).await

@@ -48,28 +48,19 @@ enum Said {
 }
 
 impl SshLogin<'_> {
-    /// Logs in at each. All let in: done. None does: refused. Anything else is away, as neither is so: it says which host does what.
+    /// Logs in at each. All let in: done. None does: refused. Anything else is away, as neither is so: it says which host does what, one
+    /// behind the other with `; ` between two.
     pub async fn at_all(&self, user: &str, private: &Secret<String>) -> Outcome {
-        let (mut inside, mut outside, mut away) = (Vec::new(), Vec::new(), Vec::new());
+        let mut each = Vec::new();
         for host in self.hosts {
-            match self.at_one(host, user, private).await {
-                Said::In => inside.push(host.name.as_str()),
-                Said::Out => outside.push(host.name.as_str()),
+            let said = match self.at_one(host, user, private).await {
                 // As of every target, no more is told of one that no operator listed.
-                Said::Away(why) if self.allowed.lists(&host.name, host.port) => {
-                    away.push(format!("{}: {why}", host.name));
-                }
-                Said::Away(_) => away.push(format!("{}: no login came about", host.name)),
-            }
+                Said::Away(_) if !self.allowed.lists(&host.name, host.port) => Said::Away(UNTOLD.to_owned()),
+                said => said,
+            };
+            each.push((host.name.as_str(), said));
         }
-        match (inside.is_empty(), outside.is_empty(), away.is_empty()) {
-            (false, true, true) => Outcome::Done,
-            (true, false, true) => Outcome::Refused(format!("not let in at {}", outside.join(", "))),
-            (_, _, false) => Outcome::Away(away.join("; ")),
-            (_, _, true) => {
-                Outcome::Away(format!("let in at {}, and not at {}", inside.join(", "), outside.join(", ")))
-            }
-        }
+        summed(&each)
     }
 
     async fn at_one(&self, host: &SshHost, user: &str, private: &Secret<String>) -> Said {
@@ -107,12 +98,47 @@ impl SshLogin<'_> {
     }
 }
 
+/// What came of all of them.
+fn summed(each: &[(&str, Said)]) -> Outcome {
+    let all = |is: fn(&Said) -> bool| !each.is_empty() && each.iter().all(|(_, said)| is(said));
+    if all(|said| matches!(said, Said::In)) {
+        return Outcome::Done;
+    }
+    let names: Vec<&str> = each.iter().map(|(host, _)| *host).collect();
+    if all(|said| matches!(said, Said::Out)) {
+        return Outcome::Refused(format!("not let in at {}", names.join(", ")));
+    }
+    let words = each.iter().map(|(host, said)| match said {
+        Said::In => format!("{host}: let in"),
+        Said::Out => format!("{host}: not let in"),
+        Said::Away(why) => format!("{host}: {}", why.replace(';', ",")),
+    });
+    Outcome::Away(words.collect::<Vec<_>>().join("; "))
+}
+
+/// Of a host whose key ssh does not believe, what is wrong with it; ssh's own last line says that and no more.
+fn of_its_key(log: &str) -> &'static str {
+    let has = |text: &str| log.lines().any(|line| line.contains(text));
+    match () {
+        () if has("REMOTE HOST IDENTIFICATION HAS CHANGED") => {
+            "its host key is another than the lines of --roots say: it was changed, or another host answers there"
+        }
+        () if has("Certificate invalid") => {
+            "its host certificate ended, or names another host (`chancery ssh sign-host` makes one)"
+        }
+        () => {
+            "its host key is not known: it shows no host certificate of this house (`chancery ssh sign-host`), and no line of --roots has it"
+        }
+    }
+}
+
 /// ssh(1): "ssh exits with the exit status of the remote command or with 255 if an error occurred."
 fn judged(code: Option<i32>, log: &str, (user, address): (&str, SocketAddr), asked: Asked) -> Said {
     let last = log.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh failed");
     // As ssh itself ends where no key was taken: a host's own words stand behind others.
     let is_denied = last.starts_with(&format!("{user}@{}: Permission denied (", address.ip()));
     match (code, asked) {
+        (Some(255), _) if last == UNBELIEVED => Said::Away(of_its_key(log).to_owned()),
         (Some(255), _) if !is_denied => {
             Said::Away(last.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS_CHARS_MAX).collect())
         }
@@ -214,6 +240,11 @@ const SSH_PORT: u16 = 22;
 const LOGIN_MAX: Duration = Duration::from_secs(7);
 const SAID_BYTES_MAX: u64 = 8 << 10;
 const WORDS_CHARS_MAX: usize = 120;
+/// As ssh ends where it does not believe a host's key.
+const UNBELIEVED: &str = "Host key verification failed.";
+/// Of a host that no operator listed: what it may be, and of which hosts more is told.
+const UNTOLD: &str =
+    "no login came about: no answer, or its host key is not known (of `targets` of [rotation] it is told which)";
 
 #[cfg(test)]
 mod tests {
@@ -250,6 +281,37 @@ mod tests {
         ] {
             assert_eq!(words(judged(code, log, at, asked)), is, "{log}");
         }
+    }
+
+    #[test]
+    fn a_host_key_that_is_not_believed_is_named_with_what_helps() {
+        let at = ("root", "10.0.0.7:22".parse().unwrap());
+        let said = |log: &str| match judged(Some(255), log, at, Asked::Nothing) {
+            Said::Away(why) => why,
+            Said::In | Said::Out => String::new(),
+        };
+        let unknown = "No ED25519 host key is known for web1 and you have requested strict checking.\r\n";
+        let changed = "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n";
+        let ended = "Certificate invalid: expired\r\n";
+        for (log, words) in [
+            (unknown.to_owned(), "its host key is not known"),
+            (changed.to_owned(), "its host key is another"),
+            (format!("{ended}{unknown}"), "its host certificate ended"),
+        ] {
+            let why = said(&format!("{log}Host key verification failed.\r\n"));
+            assert!(why.starts_with(words), "{why}");
+        }
+        let refused = "ssh: connect to host x port 22: Connection refused";
+        assert_eq!(said(refused), refused);
+    }
+
+    #[test]
+    fn each_host_says_for_itself_what_it_does() {
+        assert_eq!(summed(&[("a", Said::In), ("b", Said::In)]), Outcome::Done);
+        assert_eq!(summed(&[("a", Said::Out), ("b", Said::Out)]), Outcome::Refused("not let in at a, b".to_owned()));
+        let mixed = [("a", Said::In), ("b", Said::Out), ("c", Said::Away("x; y".to_owned()))];
+        assert_eq!(summed(&mixed), Outcome::Away("a: let in; b: not let in; c: x, y".to_owned()));
+        assert_eq!(summed(&[]), Outcome::Away(String::new()));
     }
 
     #[test]

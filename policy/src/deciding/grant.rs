@@ -76,6 +76,12 @@ pub struct Refusal {
     pub policy_hash: [u8; 32],
 }
 
+impl Refusal {
+    /// What is told of what was missing where nobody looked for it ([`crate::Policies::decide_briefly`]).
+    pub const BRIEFLY: &str =
+        "it was refused so often within the hour that nobody looks for the reason any more: the first refusals had it";
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} may not {}: {}", self.actor.id, self.action, self.missing)

@@ -260,7 +260,6 @@ impl Leases {
             // Whatever is there is ended by whoever is at it.
             Outcome::Unknown(said) => {
                 lease.ends_from(self.certain());
-                lease.body.asked = 0;
                 self.vault.ledger().withdraw(vec![lease.record(actor)?]).await?;
                 return Err(SecretError::Conflict(why(&format!("the target's answer did not come: {said}"))));
             }

@@ -49,7 +49,7 @@ impl Leases {
     }
 
     /// Ends a user whose lease is due: at the target, and then in the register, with his password. What does not succeed is written down
-    /// and due again after a while. A crash in between ends him twice, which is once. Who was ended while another node may be at it is
+    /// and due again after a while. A crash in between ends him twice, which is once. Who was ended while somebody may be at it is
     /// ended once more, after that has surely come to its end: only then is the lease over.
     ///
     /// # Errors
@@ -77,8 +77,8 @@ impl Leases {
             Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
             Err(other) => Some(other.to_string()),
         };
-        // Where another node asked for him and may not have heard yet, nothing is sure before this.
-        let settled = lease.settled().filter(|settled| lease.body.node != self.node && *settled > now);
+        // Whoever asked for him may not have heard yet, and the target may be at it even if he never will: nothing is sure before this.
+        let settled = lease.settled().filter(|settled| *settled > now);
         match (why, settled) {
             (None, None) => self.gone(lease, &system).await?,
             (None, Some(settled)) => {

@@ -327,6 +327,6 @@ pub const ENDS_TRIED_MAX: u32 = 80;
 pub const LEASE_SECS_MIN: u64 = 10;
 /// The longest, with all renewals: thirty days; who is there for longer is rotated.
 pub const LEASE_SECS_MAX: u64 = 30 * 86_400;
-/// Longer than a driver takes, and than clocks differ: whom another node has not made by then is ended, and who is ended before is looked
-/// for once more.
-pub(super) const MAKING_SECS_MAX: u64 = 150;
+/// Longer than a driver takes (150 s) and than two clocks that are believed differ (300 s): whom another node has not made by then is ended,
+/// and who is ended before is looked for once more.
+pub(super) const MAKING_SECS_MAX: u64 = 450;

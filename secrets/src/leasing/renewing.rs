@@ -5,7 +5,7 @@ use store::ActorStamp;
 
 use super::base::{Leases, Underway, nobody, said};
 use super::place::{Document, Hired, Hirer, Tenancy};
-use super::records::{LEASE_SECS_MIN, Lease, Stage};
+use super::records::{LEASE_SECS_MIN, Lease, LeaseRole, Stage};
 use crate::error::SecretError;
 use crate::rotation::Outcome;
 use crate::turning::Warrants;
@@ -40,15 +40,19 @@ impl Leases {
             return Err(SecretError::OutOfUse(format!("the lease {id} is over: ask for another")));
         }
         // Who set the role up may have taken back what it gives.
-        let role = self.role(&lease.role).await?.filter(|role| role.like() == lease.body.like);
-        if role.is_none() {
+        let gives = |role: &LeaseRole| {
+            role.like() == lease.body.like && *role.at() == lease.body.at && *role.owner() == lease.owner
+        };
+        let Some(role) = self.role(&lease.role).await?.filter(gives) else {
             let why =
                 format!("the role {} is gone, or gives something else now: ask for another lease of it", lease.role);
             return Err(SecretError::OutOfUse(why));
-        }
+        };
+        let (_, longest) = role.secs();
+        let until_max = lease.body.until_max.min(lease.body.since.saturating_add(longest));
         let span = lease.body.until.saturating_sub(lease.body.since);
         let secs = secs.unwrap_or(span).max(LEASE_SECS_MIN);
-        let until = now.saturating_add(secs).min(lease.body.until_max);
+        let until = now.saturating_add(secs).min(until_max);
         if until <= lease.body.until {
             let why = format!("the lease {id} lives as long already, or has reached its longest: ask for another");
             return Err(SecretError::Conflict(why));

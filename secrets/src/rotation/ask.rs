@@ -23,7 +23,7 @@ pub enum NotNow {
     #[error("the rotation halted: do what its trouble says, then resume")]
     Halted,
     /// It does not wait for anybody.
-    #[error("the rotation did not halt: there is nothing to resume")]
+    #[error("the rotation did not halt, and waits for no target: there is nothing to resume")]
     NotHalted,
     /// No version before is there.
     #[error("there is no previous credential that could be used again")]
@@ -101,13 +101,18 @@ impl Rotation {
     }
 
     /// Goes on where it halted: a person read the trouble and did what it says. What was begun is ended, one way or the other; what had
-    /// been discarded is begun again.
+    /// been discarded is begun again. What waits for a target that was away is tried at once, and counts as a try.
     ///
     /// # Errors
     /// [`NotNow::NotHalted`].
     pub fn resume(&mut self) -> Result<(), NotNow> {
         if !self.is_halted {
-            return Err(NotNow::NotHalted);
+            // Never what was refused: that may lock an account.
+            if self.tried.last.is_none() {
+                return Err(NotNow::NotHalted);
+            }
+            self.not_before = 0;
+            return Ok(());
         }
         self.is_halted = false;
         self.trouble = None;
@@ -118,7 +123,29 @@ impl Rotation {
         Ok(())
     }
 
-    /// Other settings, between two rotations.
+    /// Whether what is under way was set nowhere: its version is made, and no try of it may have changed anything.
+    fn is_unset(&self) -> bool {
+        matches!(self.stage, Stage::Made(_)) && self.tried.sets == 0 && !self.tried.is_doubtful
+    }
+
+    /// Lets go of a new version that was set nowhere, so that it rests; whether it did. What was asked for, or leaked, is begun anew by
+    /// the settings that hold then; a way back that was asked for is not.
+    pub fn let_go(&mut self) -> bool {
+        let Stage::Made(pending) = self.stage.clone() else { return false };
+        if !self.is_unset() {
+            return false;
+        }
+        let (is_asked, is_leaked) = (self.is_asked && self.way == Way::Forth, self.is_leaked);
+        if self.way == Way::AskedBack {
+            self.previous = Some(pending);
+        }
+        self.rest();
+        self.is_leaked |= is_leaked;
+        self.is_asked |= is_asked || self.is_leaked;
+        true
+    }
+
+    /// Other settings, between two rotations, or while what is under way was set nowhere: that is let go of ([`Rotation::let_go`]).
     ///
     /// # Errors
     /// [`NotNow::UnderWay`], [`NotNow::Settings`].
@@ -127,6 +154,11 @@ impl Rotation {
         match &self.stage {
             _ if !settings.plan.has(&self.current.user) => Err(NotNow::Settings(SettingsError::NotOfThePlan)),
             Stage::Resting => {
+                self.settings = settings;
+                Ok(())
+            }
+            Stage::Made(_) if self.is_unset() => {
+                self.let_go();
                 self.settings = settings;
                 Ok(())
             }

@@ -26,5 +26,5 @@ pub use outcome::{FAILED_PAUSE_SECS, Mismatch, Outcome};
 pub use record::{Credential, Rotation};
 pub use schedule::Schedule;
 pub use settings::{AWAY_MAX, Bounds, Plan, Settings, SettingsError, TRIES_MAX, USER_BYTES_MAX};
-pub use trouble::{SAID_CHARS_MAX, Trouble, Why};
+pub use trouble::{LAST_CHARS_MAX, SAID_CHARS_MAX, Trouble, Why};
 pub use window::{Window, WindowError};

@@ -6,7 +6,7 @@
 use super::next::Step;
 use super::record::{Credential, Rotation, Stage, Tried, Way};
 use super::settings::Plan;
-use super::trouble::{Trouble, Why};
+use super::trouble::{Trouble, Why, brief};
 
 /// What came of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,14 +81,17 @@ impl Rotation {
             // Refused once is refused: whoever tries a wrong password of an administrator again locks him out.
             Outcome::Refused(said) => {
                 self.was_not_set();
-                self.tried.said = Some(said);
+                self.was_refused(said);
                 self.fail(Why::SetRefused, pending, now);
             }
-            Outcome::Away(_) => {
+            Outcome::Away(said) => {
                 self.was_not_set();
-                self.was_not_done(now);
+                self.was_not_done(&said, now);
             }
-            Outcome::Unknown(_) => self.pause(self.tried.acts, now),
+            Outcome::Unknown(said) => {
+                self.tried.last = Some(brief(&said));
+                self.pause(self.tried.acts, now);
+            }
         }
     }
 
@@ -102,29 +105,38 @@ impl Rotation {
         match outcome {
             Outcome::Done | Outcome::Made(_) => self.enter(then),
             Outcome::Refused(said) => {
-                self.tried.said = Some(said);
+                self.was_refused(said);
                 self.halt(refused, now);
             }
-            Outcome::Away(_) => self.was_not_done(now),
-            Outcome::Unknown(_) => self.pause(self.tried.acts, now),
+            Outcome::Away(said) => self.was_not_done(&said, now),
+            Outcome::Unknown(said) => {
+                self.tried.last = Some(brief(&said));
+                self.pause(self.tried.acts, now);
+            }
         }
     }
 
-    fn was_not_done(&mut self, now: u64) {
+    fn was_not_done(&mut self, said: &str, now: u64) {
         self.tried.acts = self.tried.acts.saturating_sub(1);
-        self.was_away(now);
+        self.was_away(said, now);
+    }
+
+    /// It answered: what an earlier try said of its silence is over.
+    fn was_refused(&mut self, said: String) {
+        self.tried.last = None;
+        self.tried.said = Some(said);
     }
 
     fn tested(&mut self, stage: Stage, outcome: Outcome, now: u64) -> Result<(), Mismatch> {
         let is_in = match outcome {
             Outcome::Done => true,
             Outcome::Refused(said) => {
-                self.tried.said = Some(said);
+                self.was_refused(said);
                 false
             }
-            Outcome::Away(_) | Outcome::Unknown(_) => {
+            Outcome::Away(said) | Outcome::Unknown(said) => {
                 self.tried.tests = self.tried.tests.saturating_sub(1);
-                self.was_away(now);
+                self.was_away(&said, now);
                 return Ok(());
             }
             Outcome::Made(_) => return Err(Mismatch),
@@ -140,7 +152,9 @@ impl Rotation {
                 self.tried.is_doubtful = false;
                 self.pause(self.tried.tests, now);
             }
-            (Stage::Set(_) | Stage::Overlap(_) | Stage::Returned(_), false) | (Stage::Retired(_), true) => {
+            (Stage::Set(_) | Stage::Overlap(_) | Stage::Returned(_), false) => self.pause(self.tried.tests, now),
+            (Stage::Retired(_), true) => {
+                self.tried.last = Some("the credential before is still let in".to_owned());
                 self.pause(self.tried.tests, now);
             }
             (Stage::Resting | Stage::Proven(_) | Stage::Checked(_) | Stage::Back(_) | Stage::Discarding(_), _) => {
@@ -246,10 +260,12 @@ impl Rotation {
     }
 
     fn note(&mut self, why: Why, now: u64) {
-        self.trouble = Some(Trouble::new(why, now, self.tried.said.as_deref().unwrap_or_default()));
+        let said = self.tried.last.as_deref().or(self.tried.said.as_deref()).unwrap_or_default();
+        self.trouble = Some(Trouble::new(why, now, said));
     }
 
-    fn was_away(&mut self, now: u64) {
+    fn was_away(&mut self, said: &str, now: u64) {
+        self.tried.last = Some(brief(said));
         self.tried.away = self.tried.away.saturating_add(1);
         self.pause(self.tried.away, now);
     }
@@ -258,7 +274,7 @@ impl Rotation {
         self.not_before = now.saturating_add(self.settings.bounds.pause(tries));
     }
 
-    fn rest(&mut self) {
+    pub(super) fn rest(&mut self) {
         self.is_leaked = std::mem::take(&mut self.is_leaked_again);
         self.is_asked = self.is_leaked;
         self.way = Way::Forth;

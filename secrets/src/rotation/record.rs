@@ -100,6 +100,9 @@ pub(super) struct Tried {
     pub(super) away: u32,
     /// What the target refused last, in this stage.
     pub(super) said: Option<String>,
+    /// What the last try said that is tried again: nothing was answered, or not by all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last: Option<String>,
     /// How many sets of the pending version are not known to have changed nothing, in this rotation.
     pub(super) sets: u32,
     /// How the last set ended is not known.
@@ -224,6 +227,21 @@ impl Rotation {
     /// How often the target did not answer, in this stage.
     pub fn times_away(&self) -> u32 {
         self.tried.away
+    }
+
+    /// What the last try said of a step that is tried again. Where it halted, the trouble says it.
+    pub fn last_try(&self) -> Option<&str> {
+        let last = self.tried.last.as_deref().or(self.tried.said.as_deref());
+        last.filter(|said| !said.is_empty() && !self.is_halted)
+    }
+
+    /// Whether what it tried did not succeed and is being undone: how that ends is not known yet.
+    pub fn is_turning_back(&self) -> bool {
+        match &self.stage {
+            Stage::Back(_) | Stage::Returned(_) | Stage::Discarding(_) => true,
+            Stage::Set(_) | Stage::Proven(_) => self.way == Way::FellBack,
+            Stage::Resting | Stage::Made(_) | Stage::Overlap(_) | Stage::Checked(_) | Stage::Retired(_) => false,
+        }
     }
 
     /// Since when the current credential is in use, in seconds since 1970.

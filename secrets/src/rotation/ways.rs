@@ -140,6 +140,64 @@ fn a_target_that_is_away_is_asked_so_often_and_then_later() {
 }
 
 #[test]
+fn what_the_last_try_said_is_kept_until_it_is_done_and_goes_into_the_trouble() {
+    let mut walk = asked(2, &[OK, AWAY, OK]);
+    trace(&mut walk, 2);
+    assert_eq!((walk.read().state(), walk.read().last_try()), ("made", Some("it said so")));
+    // Whoever knows that it answers again does not wait out the pause.
+    let mut rotation = walk.read();
+    assert!(matches!(rotation.next(walk.now), Step::Rest { .. }));
+    rotation.resume().unwrap();
+    assert!(matches!(rotation.next(walk.now), Step::Set { .. }));
+    trace(&mut walk, 2);
+    assert_eq!((walk.read().state(), walk.read().last_try()), ("set", None));
+    let mut given_up = asked(1, &[OK, AWAY, OK, AWAY, OK, AWAY, OK, AWAY, OK]);
+    trace(&mut given_up, 9);
+    let rotation = given_up.read();
+    let trouble = rotation.trouble().unwrap();
+    assert_eq!((trouble.why, trouble.said.as_str()), (Why::Away, "it said so"));
+    // A login that neither is in nor out says so as well.
+    let mut rotation = asked(2, &[]).read();
+    for outcome in [Outcome::Made(2), Outcome::Done, Outcome::Away("a: let in\nb: not let in".to_owned())] {
+        let step = rotation.next(1_000);
+        rotation.intend(&step);
+        rotation.outcome(&step, outcome, 1_000).unwrap();
+    }
+    assert_eq!((rotation.state(), rotation.last_try()), ("set", Some("a: let in b: not let in")));
+}
+
+#[test]
+fn what_was_set_nowhere_is_let_go_of_and_nothing_else_is() {
+    let mut walk = asked(1, &[OK, AWAY, OK]);
+    trace(&mut walk, 2);
+    let mut rotation = walk.read();
+    assert_eq!(rotation.change(settings(1)), Ok(()));
+    assert_eq!((rotation.state(), rotation.pending()), ("resting", None));
+    assert_eq!(rotation.next(walk.now), Step::Make { user: "b".to_owned() }, "it was asked for");
+    // What leaked is exchanged all the same.
+    let mut leaked = walk.read();
+    leaked.ask_leaked().unwrap();
+    assert!(leaked.let_go() && leaked.is_leaked());
+    assert!(!leaked.let_go(), "it rests");
+    // A set of which nobody knows how it ended is none that was not.
+    let mut begun = walk.read();
+    let step = Step::Set { credential: begun.pending().unwrap().clone(), others: Others::Replaced };
+    begun.intend(&step);
+    assert!(!begun.let_go());
+    assert_eq!(begun.change(settings(1)), Err(NotNow::UnderWay));
+    begun.outcome(&step, Outcome::Unknown(String::new()), walk.now).unwrap();
+    assert!(!begun.let_go());
+    // A way back that was asked for leaves what was before.
+    let mut single = asked(0, &[]);
+    trace(&mut single, 20);
+    let mut rotation = single.read();
+    rotation.ask_back().unwrap();
+    assert!(rotation.let_go());
+    assert_eq!(rotation.previous().map(|previous| previous.version), Some(1));
+    assert_eq!(rotation.next(single.now), Step::Rest { until: None });
+}
+
+#[test]
 fn the_two_users_are_not_exchanged_within_the_overlap() {
     let mut walk = asked(1, &[]);
     trace(&mut walk, 4);

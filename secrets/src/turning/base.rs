@@ -95,21 +95,24 @@ impl Rotations {
         Ok(self.vault.ledger().record_page(ROTATION, filter).await?)
     }
 
-    /// Ends a rotation that rests or halted: the secret is written by hand again, and nothing is asked of the target any more.
+    /// Ends a rotation that rests or halted, or whose new version was set nowhere: that is pending no more, the secret is written by hand
+    /// again, and nothing is asked of the target any more.
     ///
     /// # Errors
     /// [`SecretError::Conflict`]: it is under way.
     pub async fn end(&self, grant: Grant, path: &SecretPath) -> Result<(), SecretError> {
         let mut turning = self.there(path).await?;
-        let rotation = turning.rotation();
-        if !rotation.is_resting() && !rotation.is_halted() {
-            return Err(not_now(NotNow::UnderWay));
+        let is_idle = turning.rotation().is_resting() || turning.rotation().is_halted();
+        if !is_idle && !turning.body.rotation.let_go() {
+            return Err(not_now(path, NotNow::UnderWay));
         }
+        // Hosts have what is pending where no rotation says otherwise.
+        let labels = (!is_idle).then(|| turning.labels());
         let now = self.seconds().await?;
         turning.body.ended = true;
         turning.body.claim = None;
         let beside = Beside { grant: &grant, path, is_rotated: false };
-        self.vault.relabel(beside, None, turning.record(&grant, now)?).await
+        self.vault.relabel(beside, labels, turning.record(&grant, now)?).await
     }
 
     /// Asks for a rotation now.
@@ -147,7 +150,7 @@ impl Rotations {
         self.say(&grant, path, Rotation::ask_back).await
     }
 
-    /// Goes on where it halted: somebody did what the trouble says.
+    /// Goes on where it halted: somebody did what the trouble says. What waits for a target that was away is tried at once.
     ///
     /// # Errors
     /// [`SecretError::Conflict`]: it did not halt.
@@ -173,7 +176,7 @@ impl Rotations {
         let mut last = None;
         for _ in 0..TRIES_MAX {
             let mut turning = self.there(path).await?;
-            word(&mut turning.body).map_err(not_now)?;
+            word(&mut turning.body).map_err(|error| not_now(path, error))?;
             turning.body.claim = None;
             match self.write(grant, &turning).await {
                 Ok(()) => return self.there(path).await,
@@ -209,9 +212,17 @@ impl Rotations {
     }
 }
 
-pub(super) fn not_now(error: NotNow) -> SecretError {
+/// With the whole command that helps.
+pub(super) fn not_now(path: &SecretPath, error: NotNow) -> SecretError {
     match error {
         NotNow::Settings(error) => unfit(error),
+        NotNow::UnderWay => SecretError::Conflict(format!(
+            "{error}; `chancery secret rotation {path}` says what it waits for. It is ended or set up anew at once as long as nothing was \
+             set anywhere"
+        )),
+        NotNow::Halted => SecretError::Conflict(format!(
+            "the rotation halted: do what its trouble says (`chancery secret rotation {path}`), then `chancery secret rotate {path} --resume`"
+        )),
         other => SecretError::Conflict(other.to_string()),
     }
 }

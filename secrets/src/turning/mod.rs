@@ -16,6 +16,7 @@ mod base;
 mod overdue;
 mod setting;
 mod turn;
+mod words;
 
 pub use base::{Due, REASON_CHARS_MAX, Rotations, is_reason};
 pub use overdue::Overdue;

@@ -30,7 +30,7 @@ pub struct TurningWish {
 }
 
 impl Rotations {
-    /// Sets up a rotation of a secret, or changes one that rests. What is current is what is in use from now on: where the place is new,
+    /// Sets up a rotation of a secret, or changes one that rests or was set nowhere yet. What is current is what is in use from now on: where the place is new,
     /// the target is asked whether it logs in.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Rotations {
         let is_known = there.as_ref().is_some_and(|turning| !turning.body.ended && turning.body.at == at);
         let rotation = match there {
             Some(Turning { body: Body { mut rotation, ended: false, .. }, .. }) => {
-                rotation.change(wish.settings).map_err(not_now)?;
+                rotation.change(wish.settings).map_err(|error| not_now(path, error))?;
                 rotation
             }
             ended => {

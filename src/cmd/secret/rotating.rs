@@ -30,7 +30,7 @@ pub(super) struct Rotate {
     /// Turn back to the credential before
     #[arg(long, conflicts_with_all = ["dry_run", "leaked"])]
     back: bool,
-    /// Go on where it was halted, once its reason is gone
+    /// Go on where it was halted, once its reason is gone; or try at once what waits for a target that was away
     #[arg(long, conflicts_with_all = ["dry_run", "back", "leaked"])]
     resume: bool,
 }
@@ -279,7 +279,7 @@ fn kept(args: &Rotation, there: &Map<String, Value>) -> Map<String, Value> {
 }
 
 fn shown(rotation: &Value) {
-    let mut facts = output::shown(rotation, &["path", "plan", "state", "halted", "since", "next"]);
+    let mut facts = output::shown(rotation, &["path", "plan", "driver", "host", "state", "halted", "since", "next"]);
     if let Some(leaked) = rotation.get("leaked").filter(|there| there.is_object()) {
         facts.push((
             "leaked",
@@ -295,8 +295,16 @@ fn shown(rotation: &Value) {
         let hosts: Vec<&str> = lacks.iter().filter_map(Value::as_str).collect();
         facts.push(("waits for", hosts.join(", ")));
     }
+    if let Some(tries) = rotation.get("last_try").and_then(Value::as_array) {
+        let each = tries.iter().map(|one| match field(one, "host") {
+            host if host.is_empty() => field(one, "said"),
+            host => format!("{host}: {}", field(one, "said")),
+        });
+        facts.push(("last try", each.collect::<Vec<_>>().join("; ")));
+    }
     if let Some(trouble) = rotation.get("trouble").filter(|trouble| trouble.is_object()) {
-        facts.push(("trouble", format!("{} ({})", field(trouble, "why"), field(trouble, "said"))));
+        let words = [field(trouble, "why"), field(trouble, "said")];
+        facts.push(("trouble", words.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(". Said: ")));
     }
     output::facts(&facts);
 }

@@ -94,7 +94,7 @@ async fn quietly(
 
 /// The refusal of what is not there; none where that would be granted.
 pub(super) fn quiet(app: &App, actor: &Actor, action: Action, nothing: &Resource) -> Option<Problem> {
-    app.authority().policies().decide(actor, action, nothing).err().map(Problem::from)
+    app.authority().refusal(actor, action, nothing).map(Problem::from)
 }
 
 /// Whose a new secret or transit key is: as it is said, or the caller's one owner, or the only one there is.

@@ -1,8 +1,8 @@
 //! What is shown of a rotation.
 
 use policy::Timestamp;
-use secrets::rotation::{Credential, Plan, Rotation, Settings, Step};
-use secrets::{Leaked, Line, Turning};
+use secrets::rotation::{Credential, Plan, Settings, Step};
+use secrets::{Leaked, Line, Product, Turning};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -64,6 +64,9 @@ pub(crate) struct RotationInfo {
     /// Of `ssh`, where one is shown: the hosts whose agents have not said yet that they have exactly the keys that are in force.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) lacks: Vec<String>,
+    /// What the last try said of a step that is tried again: of `ssh` of each host, where it is known of which.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    last_try: Vec<TryInfo>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<TroubleInfo>,
     /// Who said last that what was in use leaked.
@@ -85,6 +88,15 @@ pub(crate) struct LeakedInfo {
 pub(crate) struct CredentialInfo {
     version: u64,
     user: String,
+}
+
+/// What a try said that did not come about yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TryInfo {
+    /// Of `ssh`: the host of which it is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    said: String,
 }
 
 /// What went wrong last, until a rotation succeeds.
@@ -176,7 +188,8 @@ pub(super) fn info(app: &App, turning: &Turning) -> RotationInfo {
         next: app.rotations().due(turning, seconds(app.world().now())).map(moment),
         times_away: rotation.times_away(),
         lacks: Vec::new(),
-        trouble: trouble(rotation),
+        last_try: last_try(turning),
+        trouble: trouble(turning),
         leaked: turning.leaked().map(leaked),
     }
 }
@@ -198,9 +211,29 @@ pub(super) fn credential(credential: &Credential) -> CredentialInfo {
     CredentialInfo { version: credential.version, user: credential.user.clone() }
 }
 
-fn trouble(rotation: &Rotation) -> Option<TroubleInfo> {
-    let trouble = rotation.trouble()?;
-    Some(TroubleInfo { why: trouble.why.to_string(), said: trouble.said.clone(), at: moment(trouble.at) })
+/// Hosts stand one behind the other, as `HOST: what; HOST: what`.
+fn last_try(turning: &Turning) -> Vec<TryInfo> {
+    let Some(said) = turning.rotation().last_try() else { return Vec::new() };
+    let at = turning.at();
+    let hosts = match at.product {
+        Product::Ssh => drivers::ssh_hosts(&at.host, at.port).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    if hosts.is_empty() {
+        return vec![TryInfo { host: None, said: said.to_owned() }];
+    }
+    let one = |words: &str| match words.split_once(": ") {
+        Some((host, said)) if hosts.iter().any(|there| there.name == host) => {
+            TryInfo { host: Some(host.to_owned()), said: said.to_owned() }
+        }
+        _ => TryInfo { host: None, said: words.to_owned() },
+    };
+    said.split("; ").map(one).collect()
+}
+
+fn trouble(turning: &Turning) -> Option<TroubleInfo> {
+    let trouble = turning.rotation().trouble()?;
+    Some(TroubleInfo { why: turning.trouble_words()?, said: trouble.said.clone(), at: moment(trouble.at) })
 }
 
 pub(super) fn moment(secs: u64) -> Timestamp {

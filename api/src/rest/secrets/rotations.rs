@@ -193,8 +193,8 @@ pub(crate) async fn show(
     Ok(json(StatusCode::OK, &shown))
 }
 
-/// Sets up a rotation of a secret, or changes one that rests. What is current is what logs in, which is tried at a new place. A dry run
-/// answers with the steps of a rotation.
+/// Sets up a rotation of a secret, or changes one that rests or was set nowhere yet. What is current is what logs in, which is tried at a
+/// new place. A dry run answers with the steps of a rotation.
 #[utoipa::path(put, path = "/api/v1/secret-rotations/{path}", tag = "secrets", operation_id = "setRotation",
     request_body = NewRotation,
     params(("path" = String, Path, description = "Where the secret stands, with its slashes")),
@@ -228,10 +228,13 @@ pub(crate) async fn put(
     let set = async move { rotations.set(grant, &path, wish, &exchanges).await };
     let turning = app.secret_to_its_end(set).await?;
     app.rotation_asked().notify_one();
-    Ok(json(StatusCode::OK, &info(&app, &turning)))
+    let mut shown = info(&app, &turning);
+    // It is set up, whether that can be told or not.
+    shown.lacks = lacks(&app, &turning).await.unwrap_or_default();
+    Ok(json(StatusCode::OK, &shown))
 }
 
-/// Ends a rotation that rests or halted: the secret is written by hand again. Nothing changes at the target.
+/// Ends a rotation that rests or halted, or that was set nowhere yet: the secret is written by hand again. Nothing changes at the target.
 #[utoipa::path(delete, path = "/api/v1/secret-rotations/{path}", tag = "secrets", operation_id = "endRotation",
     params(("path" = String, Path, description = "Where the secret stands, with its slashes")),
     responses((status = 204, description = "It ended"), (status = 409, description = "It is under way")))]
