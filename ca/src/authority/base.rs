@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hsm::Pool;
-use policy::{Action, Actor, Grant, Instance, Policies, Resource, Timestamp, World};
+use policy::{Action, Actor, Grant, Instance, Policies, Refusal, Resource, Timestamp, World};
 use store::{Ledger, StoreError};
 
 use crate::amendment::{Amended, Amendment};
