@@ -162,7 +162,7 @@ fn wanted(plan: &AuthorizedKeys, there: Option<&Image>, keys: &[KeyLine]) -> Res
     if !(plan.keeps_mode && is_fit(found.mode)) {
         return Ok(Image::new(text, plan.file.mode).of(uid.or(found.uid), gid.or(found.gid)));
     }
-    // Not what runs it as its owner or group: whose that was is not for whoever wrote it to say.
+    // Without set-user-ID and set-group-ID: a file that the agent makes runs as nobody.
     let mode = found.mode & PERMISSIONS;
     if let (Some(said), Some(was)) = (gid, found.gid)
         && said != was
