@@ -3,6 +3,8 @@
 //! `ssh-ed25519 AAAA... chancery:prod/hosts/deploy#3` is the key of version 3 of that secret. A key that somebody put there by hand stays,
 //! also where it is the same: what stands before it may be a restriction, which nobody else takes away.
 
+use std::collections::BTreeMap;
+
 use secrets::SecretPath;
 
 /// A public key that is to stand there.
@@ -13,17 +15,38 @@ pub(crate) struct KeyLine {
     pub line: String,
 }
 
-/// The text with exactly these keys of the secret, behind what is others'.
+/// The text with exactly these keys of the secret. A key that stands there keeps its place, so that two who each keep lines of one file do
+/// not move theirs behind the other's for ever; new ones stand behind the last of ours, or at the end.
 pub(crate) fn with_keys(there: &[u8], secret: &SecretPath, keys: &[KeyLine], options: Option<&str>) -> Vec<u8> {
+    let before = options.map(|options| format!("{options} ")).unwrap_or_default();
+    let written = |key: &KeyLine| format!("{before}{} {}{}", key.line, mark(secret), key.version);
+    let last = lines(there).enumerate().filter(|(_, line)| version(line, secret).is_some()).map(|(at, _)| at).last();
+    let is_there = |key: &KeyLine| lines(there).any(|line| version(line, secret) == Some(key.version));
+    let (stay, mut new): (Vec<&KeyLine>, Vec<&KeyLine>) = keys.iter().partition(|key| is_there(key));
+    let mut stay: BTreeMap<u64, &KeyLine> = stay.into_iter().map(|key| (key.version, key)).collect();
     let mut text = Vec::with_capacity(there.len() + keys.len() * LINE_BYTES);
-    for line in lines(there).filter(|line| version(line, secret).is_none()) {
+    let mut put = |line: &[u8]| {
         text.extend_from_slice(line);
         text.push(b'\n');
+    };
+    for (at, line) in lines(there).enumerate() {
+        match version(line, secret) {
+            None => put(line),
+            // The first of a version is it; what stands there once more goes.
+            Some(version) => {
+                if let Some(key) = stay.remove(&version) {
+                    put(written(key).as_bytes());
+                }
+            }
+        }
+        if Some(at) == last {
+            for key in new.drain(..) {
+                put(written(key).as_bytes());
+            }
+        }
     }
-    for key in keys {
-        let before = options.map(|options| format!("{options} ")).unwrap_or_default();
-        let line = format!("{before}{} {}{}\n", key.line, mark(secret), key.version);
-        text.extend_from_slice(line.as_bytes());
+    for key in new {
+        put(written(key).as_bytes());
     }
     text
 }
@@ -89,11 +112,39 @@ mod tests {
         // The same again changes nothing.
         assert_eq!(with_keys(&one, &secret, &[key(1, "one")], None), one);
         let two = with_keys(&one, &secret, &[key(2, "two"), key(1, "one")], Some("command=\"a b\",no-pty"));
-        assert_eq!(keys_in(&two, &secret), [(2, "ssh-ed25519 two".to_owned()), (1, "ssh-ed25519 one".to_owned())]);
+        assert_eq!(keys_in(&two, &secret), [(1, "ssh-ed25519 one".to_owned()), (2, "ssh-ed25519 two".to_owned())]);
         assert!(String::from_utf8_lossy(&two).contains("command=\"a b\",no-pty ssh-ed25519 two chancery:"));
         // Without keys what is others' is left.
         assert_eq!(with_keys(&two, &secret, &[], None), [&others[..], b"\n"].concat());
         assert_eq!(with_keys(b"", &secret, &[], None), b"");
+    }
+
+    #[test]
+    fn who_keeps_lines_of_one_file_leaves_anothers_where_they_are() {
+        let (one, other): (SecretPath, SecretPath) = ("prod/one".parse().unwrap(), "prod/other".parse().unwrap());
+        let mut text = b"# by hand\n".to_vec();
+        for secret in [&one, &other] {
+            text = with_keys(&text, secret, &[key(1, "a")], None);
+        }
+        // Each looks again, and again: the file is what it was.
+        for secret in [&one, &other, &one] {
+            assert_eq!(with_keys(&text, secret, &[key(1, "a")], None), text, "{secret}");
+        }
+        // A new one stands behind ours, in whatever order the server says them.
+        let both = with_keys(&text, &one, &[key(2, "b"), key(1, "a")], None);
+        let lines = "# by hand\nssh-ed25519 a chancery:prod/one#1\nssh-ed25519 b chancery:prod/one#2\n\
+                     ssh-ed25519 a chancery:prod/other#1\n";
+        assert_eq!(String::from_utf8_lossy(&both), lines);
+        assert_eq!(with_keys(&both, &one, &[key(1, "a"), key(2, "b")], None), both);
+        // One that goes leaves its place to the next; other options, and another key of that version, are put in place.
+        let next = with_keys(&text, &one, &[key(2, "b")], None);
+        assert_eq!(String::from_utf8_lossy(&next), lines.replace("ssh-ed25519 a chancery:prod/one#1\n", ""));
+        let optioned = with_keys(&both, &one, &[key(1, "c"), key(2, "b")], Some("no-pty"));
+        let wants = lines.replace("ssh-ed25519 a chancery:prod/one", "no-pty ssh-ed25519 c chancery:prod/one");
+        assert_eq!(String::from_utf8_lossy(&optioned), wants.replace("\nssh-ed25519 b", "\nno-pty ssh-ed25519 b"));
+        // A line of ours that stands there twice stands there once.
+        let twice = [&both[..], b"ssh-ed25519 a chancery:prod/one#1\n"].concat();
+        assert_eq!(with_keys(&twice, &one, &[key(1, "a"), key(2, "b")], None), both);
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(crate) struct Image {
     #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
     content: Secret<Vec<u8>>,
     pub mode: u32,
-    /// `None`: whoever runs the agent.
+    /// `None`: left open; a new file is whoever's who runs the agent.
     pub uid: Option<u32>,
     pub gid: Option<u32>,
 }

@@ -15,7 +15,7 @@ use super::found::lack;
 use super::nap::nap;
 use super::pace::Pace;
 use super::wake::Sleeper;
-use crate::credential::{keys_in, with_keys};
+use crate::credential::{KeyLine, keys_in, with_keys};
 use crate::deploy::{Desk, Placing, status_path};
 use crate::disk::{Image, read_json};
 use crate::error::AgentError;
@@ -84,14 +84,7 @@ impl KeysKeeper {
                 format!("it belongs to user {found}, and the plan says {owner}: give it to him (chown), or remove it");
             return Err(AgentError::Disk { path: plan.file.path.clone(), what: "read", source: io::Error::other(why) });
         }
-        let text = there.as_ref().map_or(&[][..], Image::content);
-        // What its owner closed to others stays closed where the plan says nothing of it.
-        let mode = match there.as_ref().filter(|image| plan.keeps_mode && is_fit(image.mode)) {
-            Some(image) => image.mode,
-            None => plan.file.mode,
-        };
-        let image = Image::new(with_keys(text, &plan.secret, &keys, plan.options.as_deref()), mode)
-            .of(plan.file.uid, plan.file.gid);
+        let image = wanted(&plan, there.as_ref(), &keys)?;
         let is_new = there.as_ref() != Some(&image) && !(there.is_none() && keys.is_empty());
         if is_new {
             // 3. Whole, beside the old one, and then by one rename. Crash before the rename: the old file; after: the new one.
@@ -157,5 +150,118 @@ impl KeysKeeper {
         let pause = Pace { poll: plan.poll, failures: status.failures, asked_secs, due: None }.pause(world);
         status.next_look = Some(world.now().plus_secs(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX)));
         (status, pause)
+    }
+}
+
+/// What is to stand there. Mode, owner and group are one thing: what the plan leaves open stays as it is found, so that whoever reads the
+/// file (sshd does as the user who logs in) goes on to.
+fn wanted(plan: &AuthorizedKeys, there: Option<&Image>, keys: &[KeyLine]) -> Result<Image, AgentError> {
+    let text = with_keys(there.map_or(&[][..], Image::content), &plan.secret, keys, plan.options.as_deref());
+    let (uid, gid) = (plan.file.uid, plan.file.gid);
+    let Some(found) = there else { return Ok(Image::new(text, plan.file.mode).of(uid, gid)) };
+    if !(plan.keeps_mode && is_fit(found.mode)) {
+        return Ok(Image::new(text, plan.file.mode).of(uid.or(found.uid), gid.or(found.gid)));
+    }
+    // Without set-user-ID and set-group-ID: a file that the agent makes runs as nobody.
+    let mode = found.mode & PERMISSIONS;
+    if let (Some(said), Some(was)) = (gid, found.gid)
+        && said != was
+        && (mode & GROUP_READS == 0) != (mode & OTHERS_READ == 0)
+    {
+        let why = format!(
+            "its mode {mode:04o} would stay while it goes from group {was} to group {said}, and not everybody who reads it now could then: \
+             write mode into file too (mode = \"0644\"), or leave group out"
+        );
+        return Err(AgentError::Content { path: plan.file.path.clone(), why });
+    }
+    Ok(Image::new(text, mode).of(uid.or(found.uid), gid.or(found.gid)))
+}
+
+const PERMISSIONS: u32 = 0o777;
+const GROUP_READS: u32 = 0o040;
+const OTHERS_READ: u32 = 0o004;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    use std::path::Path;
+
+    use rustix::process::geteuid;
+
+    use super::*;
+    use crate::disk::RealDisk;
+    use crate::plan::Plan;
+    use crate::testing::folder;
+
+    /// A plan that says this of its file beside the path.
+    fn plan(file: &str) -> AuthorizedKeys {
+        let text = format!(
+            "state_dir = \"state\"\n[secrets]\nurl = \"https://ca:8443\"\nca_file = \"roots.pem\"\ntoken_file = \"token\"\n\
+             [[authorized_keys]]\nname = \"deploy\"\nsecret = \"prod/hosts/deploy\"\nfile = {{ path = \"deploy\"{file} }}\n"
+        );
+        Plan::parse(&text, Path::new("/etc/chancery/agent.toml")).unwrap().keys.remove(0)
+    }
+
+    fn keys() -> [KeyLine; 1] {
+        [KeyLine { version: 1, line: "ssh-ed25519 one".to_owned() }]
+    }
+
+    fn standing(mode: u32, uid: u32, gid: u32) -> Image {
+        Image::new(b"ssh-ed25519 two me\n".to_vec(), mode).of(Some(uid), Some(gid))
+    }
+
+    #[test]
+    fn what_the_plan_leaves_open_stays_as_it_stands_there() {
+        for (said, there, wants) in [
+            // A user's own, in a folder of root's; one of root's that a group reads.
+            ("", (0o600, 1_000, 1_000), (0o600, 1_000, 1_000)),
+            (", owner = \"0\"", (0o640, 0, 1_000), (0o640, 0, 1_000)),
+            (", mode = \"0644\"", (0o600, 1_000, 1_000), (0o644, 1_000, 1_000)),
+            (", mode = \"0640\", group = \"7\"", (0o640, 0, 1_000), (0o640, 0, 7)),
+            // Nobody or everybody else reads it: whose group it is makes no difference.
+            (", group = \"7\"", (0o600, 0, 1_000), (0o600, 0, 7)),
+            (", group = \"7\"", (0o644, 0, 1_000), (0o644, 0, 7)),
+            // sshd refuses it as it is; and what runs as its group is no file of keys.
+            ("", (0o664, 1_000, 1_000), (0o644, 1_000, 1_000)),
+            ("", (0o6755, 1_000, 1_000), (0o755, 1_000, 1_000)),
+        ] {
+            let (mode, uid, gid) = there;
+            let image = wanted(&plan(said), Some(&standing(mode, uid, gid)), &keys()).unwrap();
+            assert_eq!((image.mode, image.uid, image.gid), (wants.0, Some(wants.1), Some(wants.2)), "{said} {there:?}");
+        }
+        let new = wanted(&plan(""), None, &keys()).unwrap();
+        assert_eq!((new.mode, new.uid, new.gid), (0o644, None, None));
+    }
+
+    #[test]
+    fn a_mode_that_stays_is_not_made_anothers() {
+        for mode in [0o640, 0o604] {
+            let refused = wanted(&plan(", group = \"7\""), Some(&standing(mode, 0, 1_000)), &keys()).unwrap_err();
+            let said = refused.to_string();
+            assert!(said.contains("group 1000") && said.contains("group 7") && said.contains("mode = "), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_users_file_in_a_folder_of_the_agents_stays_his() {
+        let folder = folder();
+        let path = folder.path().join("deploy");
+        fs::write(&path, "ssh-ed25519 two me\n").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        // Root alone gives files away; whoever is not root has his own here.
+        if geteuid().is_root() {
+            chown(&path, Some(65_534), Some(65_534)).unwrap();
+        }
+        let before = fs::metadata(&path).unwrap();
+        let mut plan = plan("");
+        plan.file.path.clone_from(&path);
+        let placing = Placing::open(&RealDisk, &plan.file).unwrap();
+        let image = wanted(&plan, placing.standing().unwrap().as_ref(), &keys()).unwrap();
+        placing.write(&image).unwrap();
+        placing.place().unwrap();
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!((after.uid(), after.gid(), after.mode() & 0o7777), (before.uid(), before.gid(), 0o600));
+        assert!(fs::read_to_string(&path).unwrap().ends_with("ssh-ed25519 one chancery:prod/hosts/deploy#1\n"));
     }
 }

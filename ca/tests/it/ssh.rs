@@ -123,6 +123,26 @@ async fn the_certificate_ends_with_the_second_it_says() {
     assert_eq!(issued.issued.validity.unwrap().not_after().unix() as u64 + 1, read.valid_before());
 }
 
+/// A lease says its end. A host whose clock is behind lets in all the same, however short it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_its_end_begins_a_minute_back_however_short_it_is() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let now = house.authority.world().now();
+    let longest = i64::try_from(house.authority.profiles().get("ssh-user").unwrap().max_validity_secs()).unwrap();
+    let key = ssh_key(&house, "id", ED25519);
+    for (secs, early) in [(60, 60), (300, 60), (longest - 60, 60), (longest - 30, 30), (longest, 0)] {
+        let mut asked = request(key.clone(), &["alice"]);
+        asked.life = Lifetime::Until(now.plus_secs(secs - 1));
+        let issued = house.authority.sign_ssh_user(&admin(), asked).await.unwrap();
+        let validity = issued.issued.validity.unwrap();
+        let begins = now.since(validity.not_before());
+        assert_eq!((validity.not_after(), begins), (now.plus_secs(secs - 1), early), "{secs}");
+    }
+    let mut asked = request(key, &["alice"]);
+    asked.life = Lifetime::Until(now.plus_secs(29));
+    assert!(house.authority.sign_ssh_user(&admin(), asked).await.is_err(), "shorter than the shortest");
+}
+
 /// sshd logs the key id as who logged in.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_principal_stands_once_and_the_key_id_names_the_actor() {

@@ -89,10 +89,12 @@ fn life(now: Timestamp, asked: Lifetime, profile: &Profile) -> Result<Validity, 
             let longest = profile.max_validity_secs;
             let bounds = Validity::new(now.plus_secs(-longest), end).map_err(|why| refused(why.to_string()))?;
             let life = until(now, end, (longest, BACKDATE_SECS_MAX), bounds)?;
-            return match life.secs() < profile.min_validity_secs {
-                true => Err(refused(format!("it would end at {end}; {} s is the shortest", profile.min_validity_secs))),
-                false => Ok(life),
-            };
+            if life.secs() < profile.min_validity_secs {
+                return Err(refused(format!("it would end at {end}; {} s is the shortest", profile.min_validity_secs)));
+            }
+            // The end is what was asked for: an earlier beginning takes nothing of it, and a host whose clock is behind takes the shortest too.
+            let early = now.plus_secs(-BACKDATE_SECS_MAX).max(end.plus_secs(1 - longest)).min(life.not_before());
+            return Validity::new(early, end).map_err(|why| refused(why.to_string()));
         }
     };
     validity(now, secs.map_err(refused)?, None)
