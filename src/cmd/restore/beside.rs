@@ -44,13 +44,14 @@ pub async fn run(
     let (ours, strange): (Vec<Companion>, Vec<Companion>) =
         std::mem::take(&mut found.companions).into_iter().partition(|file| settings::is_of_a_backup(&file.name));
     found.companions = ours;
-    let strange: Vec<String> = strange.into_iter().map(|file| file.name).collect();
+    let strange: Vec<String> = strange.into_iter().map(|file| settings::line(&file.name)).collect();
     let unproved = proved::unproved(&found, &dir);
     if !unproved.is_empty() && !way.unproved_files {
         return Err(differs(&unproved));
     }
     let settings = settings::not_proved(&found, place, World::real().now())?;
-    let settings: Vec<String> = settings.into_iter().map(|one| format!("{} = {}", one.name, one.says)).collect();
+    let settings: Vec<String> =
+        settings.into_iter().map(|one| format!("{} = {}", settings::line(&one.name), one.says)).collect();
     if !settings.is_empty() && !way.accept_config {
         return Err(not_looked_at(&settings, &words, way.unproved_files));
     }

@@ -38,6 +38,8 @@ const FIRST: [&str; 10] = [
     "database.",
     "log.",
 ];
+/// Of a value so many characters are shown, and of the rest its SHA-256.
+const LINE_CHARS_MAX: usize = 600;
 /// A key that is longer is none.
 const VERIFIER_BYTES_MAX: usize = 512;
 /// The rest of what a backup has.
@@ -77,7 +79,23 @@ pub fn not_proved(found: &Contents, place: Option<&Path>, now: Timestamp) -> Res
         }
     }
     all.sort_by_key(|setting| rank(&setting.name));
+    all.iter_mut().for_each(|setting| setting.says = line(&setting.says));
     Ok(all)
+}
+
+/// What a backup says, as one line that ends: whoever wrote it writes no lines of ours between, and pushes none out of sight.
+pub fn line(said: &str) -> String {
+    let mut line = String::new();
+    for c in said.chars().take(LINE_CHARS_MAX) {
+        match c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) {
+            true => line.extend(c.escape_unicode()),
+            false => line.push(c),
+        }
+    }
+    match said.chars().count() {
+        0..=LINE_CHARS_MAX => line,
+        all => format!("{line}... ({all} characters, SHA-256 {})", hex::encode(digest(&SHA256, said.as_bytes()))),
+    }
 }
 
 fn rank(name: &str) -> usize {
@@ -194,6 +212,14 @@ const SHOWN: [&str; 6] = ["host", "hostaddr", "port", "sslmode", "sslrootcert", 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_backup_says_is_one_line_that_ends() {
+        assert_eq!(line("a\n  because: all is well\u{202e}"), "a\\u{a}  because: all is well\\u{202e}");
+        let long = line(&"x".repeat(LINE_CHARS_MAX + 1));
+        assert!(long.starts_with("xxx") && long.contains("... (601 characters, SHA-256 "), "{long}");
+        assert_eq!(line("module = \"é\""), "module = \"é\"");
+    }
 
     const OURS: &str = "[server]\npublic_http = \"http://ca.test:8080\"\npublic_https = \"https://ca.test:8443\"\nlog = \"debug\"\n\
          [server.limits]\nconnections = 7\n[hsm]\nmodule = \"/usr/lib/hsm.so\"\ntoken = \"chancery\"\npin_file = \"pin\"\n\
