@@ -41,7 +41,7 @@ enum What {
     Ca(Ca),
     /// Write the list of revoked SSH certificates, for RevokedKeys of sshd
     #[command(
-        after_help = "Example, each minute on each host (cron, or a timer of systemd):\n  chancery ssh krl --quiet --out /etc/ssh/revoked_keys \\\n    --url https://ca.example.internal:8443 --cacert /etc/chancery/roots.pem\n\nand once in sshd_config:\n  RevokedKeys /etc/ssh/revoked_keys\n\nsshd refuses every key while that file is missing: write it first. The list is fetched over TLS, and replaced by one rename, so sshd sees the old or the new one. A list that is older than the one that stands there is refused (exit code 3), and takes its place with --force alone. `ssh-keygen -Q -l -f revoked_keys` shows it. It takes no token: --url and --cacert are enough."
+        after_help = "Example, each minute on each host (cron, or a timer of systemd):\n  chancery ssh krl --quiet --out /etc/ssh/revoked_keys \\\n    --url https://ca.example.internal:8443 --cacert /etc/chancery/roots.pem\n\nand once in sshd_config:\n  RevokedKeys /etc/ssh/revoked_keys\n\nsshd refuses every key while that file is missing: write it first. The list is fetched over TLS, and replaced by one rename, so sshd sees the old or the new one. An SSH CA that was revoked stands there by its key, and with it ends whatever it signed. A list that is older than the one that stands there is refused (exit code 3), and takes its place with --force alone. `ssh-keygen -Q -l -f revoked_keys` shows it. It takes no token: --url and --cacert are enough."
     )]
     Krl(krl::Krl),
 }
@@ -177,12 +177,22 @@ async fn request(wish: &Wish, key_id: Option<&str>, key: &str, path: &str, globa
 
 async fn print_ca(args: Ca, global: &Global) -> Result<(), Failure> {
     let host = args.host || args.known_hosts.is_some();
-    let path = if host { "/ssh/host_ca.pub" } else { "/ssh/user_ca.pub" };
-    let key = global.client()?.get_text(path).await?;
-    match args.known_hosts {
-        Some(pattern) => output::line(format!("@cert-authority {pattern} {}", key.trim())),
-        None => output::line(key.trim()),
+    let (path, whose) = if host { ("/ssh/host_ca.pub", "host") } else { ("/ssh/user_ca.pub", "user") };
+    let keys = global.client()?.get_text(path).await?;
+    let keys: Vec<&str> = keys.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if keys.is_empty() {
+        // In a file for sshd nothing would be no error: it would let nobody in by a certificate.
+        let says = format!("no SSH {whose} CA issues now: there is no key to trust, and nothing was printed");
+        let help = format!(
+            "`chancery ca list` says why; where it was revoked, `chancery ca rotate ssh-{whose}` makes its successor"
+        );
+        return Err(Failure::new(Exit::Failed, says).help(help));
     }
+    let shown = |key: &str| match &args.known_hosts {
+        Some(pattern) => format!("@cert-authority {pattern} {key}"),
+        None => key.to_owned(),
+    };
+    output::line(keys.into_iter().map(shown).collect::<Vec<_>>().join("\n"));
     Ok(())
 }
 

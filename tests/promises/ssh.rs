@@ -46,6 +46,33 @@ fn people_log_in_by_certificate_and_others_do_not() {
     assert!(sshd.log().contains("expired"), "sshd says why:\n{}", sshd.log());
 }
 
+/// Whoever has a CA's key signs what no register knows of: with its revocation all of that ends, by the list that hosts fetch.
+#[test]
+fn a_user_ca_that_is_revoked_lets_nobody_in_and_its_successor_does() {
+    let house = House::started();
+    let sshd = Sshd::start(&house);
+    let key = house.path("id");
+    keygen(&key);
+    let sign = || house.run(&["ssh", "sign-user", text(&house.path("id.pub")), "--principal", &sshd.user]);
+    sign();
+    assert!(sshd.lets_in(&key), "{}", sshd.log());
+    house.run(&["ca", "revoke", "ssh-user/1", "--reason", "key-compromise", "--yes"]);
+    sshd.fetch_revoked(&house);
+    assert!(!sshd.lets_in(&key), "{}", sshd.log());
+    assert!(sshd.log().contains("revoked by file"), "sshd says why:\n{}", sshd.log());
+
+    // Until there is a successor there is nothing to trust, which is no empty file.
+    let none = house.output(&["ssh", "ca"]);
+    let says = String::from_utf8_lossy(&none.stderr);
+    assert!(none.status.code() == Some(1) && none.stdout.is_empty() && says.contains("chancery ca rotate"), "{says}");
+    house.run(&["ssh", "ca", "--host"]);
+    house.run(&["ca", "rotate", "ssh-user"]);
+    std::fs::write(sshd.folder.join("user_ca.pub"), house.run(&["ssh", "ca"])).expect("user_ca.pub");
+    assert!(!sshd.lets_in(&key), "its certificate is of the one before");
+    sign();
+    assert!(sshd.lets_in(&key), "{}", sshd.log());
+}
+
 #[test]
 fn login_makes_a_key_and_has_it_signed() {
     let house = House::started();
@@ -143,6 +170,46 @@ fn each_login_takes_the_place_of_the_one_before() {
     assert!(said.contains(&format!("ssh -i {} {}@HOST", own.display(), sshd.user)), "{said}");
     assert_eq!(std::fs::read(&own).expect("the key"), mine);
     assert_eq!(succeed(sshd.login(text(&own))).trim(), "inside", "{}", sshd.log());
+}
+
+/// People name keys by what they are for: a name or a comment says nothing of who made one.
+#[test]
+fn a_login_replaces_no_key_that_it_did_not_make_whatever_its_name_and_comment() {
+    let house = House::started();
+    std::fs::create_dir_all(house.path(".ssh")).expect("a folder");
+    let made = |path: &std::path::Path, comment: &str, phrase: &str| {
+        let options = ["-q", "-t", "ed25519", "-N", phrase, "-C", comment, "-f", text(path)];
+        succeed(command("ssh-keygen", &options));
+    };
+    let bytes = |path: &std::path::Path| std::fs::read(path).expect("a file");
+    let (usual, other, locked) = (house.path(".ssh/chancery_ed25519"), house.path("id"), house.path("locked"));
+    made(&usual, "chancery", "");
+    made(&locked, "chancery", "secret");
+    // A comment that a login made, on a key that it did not.
+    house.run(&["ssh", "login", "--principal", "alice", "--key", text(&house.path("first"))]);
+    let first = String::from_utf8(bytes(&house.path("first.pub"))).expect("text");
+    made(&other, first.split_whitespace().nth(2).expect("a comment"), "");
+    for key in [&usual, &other, &locked] {
+        let public = key.with_extension("pub");
+        let before = (bytes(key), bytes(&public));
+        let login = house.output(&["ssh", "login", "--principal", "alice", "--key", text(key)]);
+        assert!(login.status.success(), "{}", String::from_utf8_lossy(&login.stderr));
+        assert!((bytes(key), bytes(&public)) == before, "{}", key.display());
+    }
+    // Where none is named, it is said that the one there stays.
+    let before = bytes(&usual);
+    let login = house.output(&["ssh", "login", "--principal", "alice"]);
+    let says = String::from_utf8_lossy(&login.stderr);
+    assert!(login.status.success() && says.contains("made by no login"), "{says}");
+    assert_eq!(bytes(&usual), before);
+    // Of a key that is kept elsewhere there is the public half alone.
+    std::fs::remove_file(&other).expect("a key");
+    let public = bytes(&house.path("id.pub"));
+    house.run(&["ssh", "login", "--principal", "alice", "--key", text(&other)]);
+    assert!(bytes(&house.path("id.pub")) == public && !other.exists(), "no key is made under its name");
+    // And that of a login makes room for the next.
+    house.run(&["ssh", "login", "--principal", "alice", "--key", text(&house.path("first"))]);
+    assert_ne!(bytes(&house.path("first.pub")), first.into_bytes());
 }
 
 fn adds_a_certificate(message: &[u8]) -> bool {

@@ -251,6 +251,15 @@ impl Generation {
         }
     }
 
+    /// Of an SSH CA: its public key as SSH writes it, by its record; where that was written without it, by its tokens, if they have it.
+    pub(crate) fn ssh_key(&self) -> Option<Vec<u8>> {
+        let written = self.record.ssh_key.as_deref().and_then(|key| hex::decode(key).ok());
+        match &self.signer {
+            Signer::Ssh(ca) => written.or_else(|| Some(ca.blob.clone())),
+            Signer::X509(_) | Signer::Log(_) | Signer::Seal(_) | Signer::None(_) => written,
+        }
+    }
+
     /// Whether its key was made once, and it cannot sign: the token may get it back.
     pub(crate) fn is_dead(&self) -> bool {
         !self.record.elsewhere

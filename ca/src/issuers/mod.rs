@@ -38,6 +38,6 @@ pub use record::IssuerRole;
 pub(crate) use registry::Registry;
 pub(crate) use scope::{CrlForm, Scope, Since};
 pub use shown::{Generation, GenerationState, Issuer, ShownCertificate, ShownHome, ShownPlan};
-pub(crate) use ssh_ca::SshCa;
+pub(crate) use ssh_ca::{SshCa, public_half};
 pub(crate) use standing::Standing;
 pub use urls::Urls;

@@ -88,6 +88,10 @@ pub(crate) struct GenerationRecord {
     pub(crate) tokens: Vec<String>,
     /// SHA-256 of its SubjectPublicKeyInfo, in hexadecimal, once there is one.
     pub(crate) key_hash: Option<String>,
+    /// Of an SSH CA: its public key as SSH writes it, in hexadecimal, once there is one. The list of what is revoked names it, whatever
+    /// becomes of its tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ssh_key: Option<String>,
     /// Of a key that seals: what it alone opens, in hexadecimal, once there is one. By that it is known again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) touchstone: Option<String>,
@@ -149,6 +153,7 @@ impl GenerationRecord {
             label: name.label(),
             tokens: Vec::new(),
             key_hash: None,
+            ssh_key: None,
             touchstone: None,
             certificates: Vec::new(),
             cross: Vec::new(),

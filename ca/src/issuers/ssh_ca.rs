@@ -7,6 +7,7 @@ use hsm::{Algorithm, Key};
 use crate::encode::ssh::ca_blob;
 use crate::encode::{Wire, split_string};
 use crate::error::CaError;
+use crate::issuers::record::IssuerRole;
 use crate::issuers::standing::Standing;
 
 /// A key of the token that signs SSH certificates. There is no certificate of an SSH CA: its key is all.
@@ -36,5 +37,13 @@ impl SshCa {
         let empty_signature = Wire::default().string(name).string(empty).0;
         let line = format!("{} {} chancery-{}", String::from_utf8_lossy(name), STANDARD.encode(&blob), key.label());
         Ok(SshCa { standing, blob, line, empty_signature, key })
+    }
+}
+
+/// The public key of a generation as SSH writes it, in hexadecimal, for its record; none where it is no SSH CA.
+pub(crate) fn public_half(role: IssuerRole, key: &Key) -> Option<String> {
+    match role {
+        IssuerRole::SshUser | IssuerRole::SshHost => ca_blob(key).map(hex::encode),
+        IssuerRole::X509 | IssuerRole::Log | IssuerRole::Seal => None,
     }
 }

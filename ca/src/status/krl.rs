@@ -1,4 +1,5 @@
 //! The key revocation list of the SSH CAs (OpenSSH PROTOCOL.krl), for `RevokedKeys` of sshd: which of their certificates count no more.
+//! Of a CA that is revoked itself its key stands there: with that ends whatever it signed, what nobody here knows of too.
 //!
 //! It is not signed, as OpenSSH has no word for that any more: whoever fetches it does so over TLS, or believes the way. It is made from
 //! the fold of the log, not from rows, and is the same bytes on each node while nothing is revoked. What ended by itself more than a day
@@ -17,7 +18,6 @@ use store::{Ledger, RELEASED, RevokedRow};
 use crate::craft::Office;
 use crate::craft::ssh::register_serial_tail;
 use crate::encode::Wire;
-use crate::issuers::Signer;
 
 /// Where the newest list stands, made anew when something was revoked, or a day has passed.
 pub(crate) struct KrlShelf {
@@ -32,11 +32,15 @@ struct Held {
     list: Bytes,
 }
 
-/// What a list depends on: how much is revoked of each CA, and the day.
-type Key = (Vec<(String, u64)>, i64);
+/// What a list depends on: how much is revoked of each CA, since when it is revoked itself, and the day.
+type Key = (Vec<(String, u64, Option<Timestamp>)>, i64);
 
-/// A CA by its name and its key's blob.
-type Ca = (String, Vec<u8>);
+/// A CA by its name and its key's blob; since when it is revoked itself.
+struct Ca {
+    name: String,
+    blob: Vec<u8>,
+    revoked: Option<Timestamp>,
+}
 
 /// From what lists are made: it goes on from the one before.
 #[derive(Default)]
@@ -73,20 +77,22 @@ impl KrlShelf {
         }
         let day = self.day();
         roll.turn(day);
-        for (name, _) in &all {
-            roll.of.entry(name.clone()).or_default().follow(&self.office.ledger, name, begins(day));
+        for ca in &all {
+            roll.of.entry(ca.name.clone()).or_default().follow(&self.office.ledger, &ca.name, begins(day));
         }
-        let key: Key = (all.iter().map(|(name, _)| (name.clone(), roll.told(name))).collect(), day);
-        let sections = all.iter().filter_map(|(name, blob)| Some((blob.as_slice(), roll.of.get(name)?)));
-        let version = key.0.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
-        let list = Bytes::from(encode(sections.collect(), version));
+        let key: Key = (all.iter().map(|ca| (ca.name.clone(), roll.told(&ca.name), ca.revoked)).collect(), day);
+        let sections = all.iter().filter_map(|ca| Some((ca.blob.as_slice(), roll.of.get(&ca.name)?)));
+        let ended: Vec<(&[u8], Timestamp)> =
+            all.iter().filter_map(|ca| Some((ca.blob.as_slice(), ca.revoked?))).collect();
+        let list = Bytes::from(encode(sections.collect(), &ended, number(&key)));
         *locked(&self.held) = Some(Held { key, list: list.clone() });
         list
     }
 
     /// The one that is held, where nothing was revoked since it was made, on the same day.
     fn fresh(&self, all: &[Ca]) -> Option<Bytes> {
-        let counts = all.iter().map(|(name, _)| (name.clone(), count(&self.office.ledger, name))).collect();
+        let of = |ca: &Ca| (ca.name.clone(), count(&self.office.ledger, &ca.name), ca.revoked);
+        let counts = all.iter().map(of).collect();
         let key: Key = (counts, self.day());
         locked(&self.held).as_ref().filter(|held| held.key == key).map(|held| held.list.clone())
     }
@@ -95,13 +101,12 @@ impl KrlShelf {
         self.office.ledger.cautious_time().unix().div_euclid(DAY_SECS)
     }
 
-    /// All there ever were: what a retired one signed is revoked as everything else.
+    /// All there ever were, whether their tokens answer or are lost: what a retired one signed is revoked as everything else.
     fn cas(&self) -> Vec<Ca> {
         let there = self.office.issuers.read();
-        let all = there.issuers().flat_map(|(_, issuer)| &issuer.generations);
-        let ssh = all.filter_map(|generation| match &generation.signer {
-            Signer::Ssh(ca) => Some((ca.standing.name.to_string(), ca.blob.clone())),
-            _ => None,
+        let ssh = there.generations().filter_map(|generation| {
+            let revoked = generation.record.revoked.as_ref().map(|revoked| revoked.at);
+            Some(Ca { name: generation.name.to_string(), blob: generation.ssh_key()?, revoked })
         });
         ssh.collect()
     }
@@ -179,9 +184,16 @@ fn is_live(not_after: Option<Timestamp>, begins: Timestamp) -> bool {
     not_after.is_none_or(|not_after| not_after >= begins)
 }
 
-/// The list: `version` grows with each revocation.
-fn encode(of: Vec<(&[u8], &Told)>, version: u64) -> Vec<u8> {
-    let newest = of.iter().filter_map(|(_, told)| told.newest).max();
+/// The list's number: it grows with each revocation, that of a CA among them. Nothing that is revoked is ever less of it.
+fn number(key: &Key) -> u64 {
+    key.0.iter().fold(0, |sum: u64, (_, count, revoked)| {
+        sum.saturating_add(*count).saturating_add(u64::from(revoked.is_some()))
+    })
+}
+
+/// The list, with the keys of the CAs that are revoked themselves, each since when.
+fn encode(of: Vec<(&[u8], &Told)>, ended: &[(&[u8], Timestamp)], version: u64) -> Vec<u8> {
+    let newest = of.iter().filter_map(|(_, told)| told.newest).chain(ended.iter().map(|(_, at)| *at)).max();
     let generated = newest.map_or(0, |at| u64::try_from(at.unix()).unwrap_or_default());
     let head = Wire::default().u64(MAGIC).u32(FORMAT).u64(version).u64(generated).u64(0).string([]).string(COMMENT);
     let sections = of.into_iter().filter_map(|(blob, told)| {
@@ -191,7 +203,13 @@ fn encode(of: Vec<(&[u8], &Told)>, version: u64) -> Vec<u8> {
         let section = Wire::default().string(blob).string([]).raw(&[SERIAL_LIST]).string(list.0);
         (!serials.is_empty()).then_some(section.0)
     });
-    sections.fold(head, |wire, section| wire.raw(&[CERTIFICATES]).string(section)).0
+    let list = sections.fold(head, |wire, section| wire.raw(&[CERTIFICATES]).string(section));
+    // "Explicit key sections": sshd and ssh refuse a key that stands here, and every certificate that it signed. One without a key is none.
+    let keys = ended.iter().fold(Wire::default(), |wire, (blob, _)| wire.string(blob));
+    match ended.is_empty() {
+        true => list.0,
+        false => list.raw(&[EXPLICIT_KEYS]).string(keys.0).0,
+    }
 }
 
 const DAY_SECS: i64 = 86_400;
@@ -203,6 +221,8 @@ const FORMAT: u32 = 1;
 const COMMENT: &str = "chancery";
 /// KRL_SECTION_CERTIFICATES.
 const CERTIFICATES: u8 = 1;
+/// KRL_SECTION_EXPLICIT_KEY.
+const EXPLICIT_KEYS: u8 = 2;
 /// KRL_SECTION_CERT_SERIAL_LIST.
 const SERIAL_LIST: u8 = 0x20;
 
@@ -262,13 +282,33 @@ mod tests {
 
     #[test]
     fn a_list_that_goes_on_is_the_same_bytes_as_one_that_is_made_of_all() {
-        let list = |parts: &[&[RevokedRow]], version| encode(vec![(b"a key".as_slice(), &told(parts))], version);
+        let list = |parts: &[&[RevokedRow]], version| encode(vec![(b"a key".as_slice(), &told(parts))], &[], version);
         let (one, more) = ([row(9, 0, DAY_SECS * 101)], [row(2, 0, DAY_SECS * 101), row(7, 0, DAY_SECS * 101)]);
         let whole = [&one[..], &more[..]].concat();
         assert_eq!(list(&[&one, &more], 3), list(&[&whole], 3));
         assert_ne!(list(&[&one], 1), list(&[], 0));
         // Without entries it is a list all the same: sshd refuses everybody where the file is none.
         assert_eq!(list(&[], 0).get(..8), Some(&b"SSHKRL\n\0"[..]));
+    }
+
+    #[test]
+    fn a_ca_that_is_revoked_stands_there_by_its_key_for_ever_and_the_list_is_a_newer_one() {
+        let key = |first, revoked: Option<i64>| -> Key {
+            let of =
+                |name: &str, count, revoked: Option<i64>| (name.to_owned(), count, revoked.map(Timestamp::from_unix));
+            (vec![of("ssh-host/1", 2, None), of("ssh-user/1", first, revoked)], 100)
+        };
+        assert_eq!((number(&key(3, None)), number(&key(3, Some(7))), number(&key(4, Some(7)))), (5, 6, 7));
+        assert_ne!(key(3, None), key(3, Some(7)), "it is made anew");
+        let at = DAY_SECS * 102;
+        let both = [(b"user".as_slice(), Timestamp::from_unix(at)), (b"host".as_slice(), Timestamp::from_unix(at - 9))];
+        // A serial of long ago has left the list; the keys have not.
+        let mut told = told(&[&[row(9, 0, DAY_SECS * 101)]]);
+        told.sweep(Timestamp::from_unix(DAY_SECS * 500));
+        let list = encode(vec![(b"user".as_slice(), &told)], &both, 6);
+        let whole = Wire::default().u64(MAGIC).u32(1).u64(6).u64(u64::try_from(at).unwrap()).u64(0).string([]);
+        let keys = Wire::default().string("user").string("host").0;
+        assert_eq!(list, whole.string("chancery").raw(&[2]).string(keys).0);
     }
 
     #[test]

@@ -313,6 +313,11 @@ impl Keeper {
     ) -> Vec<Record> {
         let at = generation.revoked.as_ref().map_or_else(|| self.office.checks.clock.of_revocation(), |there| there.at);
         generation.revoked = Some(Revoked { at, reason });
+        if generation.ssh_key.is_none() {
+            // Of an SSH CA from before its record had it.
+            let there = self.office.issuers.read();
+            generation.ssh_key = there.generation(name).and_then(|there| there.ssh_key()).map(hex::encode);
+        }
         let lost = generation.key_hash.as_deref().filter(|_| is_compromise(reason));
         let said = lost.and_then(|hash| compromised::said(&self.office.ledger, hash, &name.to_string(), actor));
         said.into_iter().collect()

@@ -17,7 +17,7 @@ use crate::intake::SubjectKey;
 use crate::issuers::record::{
     Above, GENERATIONS_MAX, GenerationRecord, IssuerRecord, IssuerRole, KIND, Place, versions,
 };
-use crate::issuers::{GenerationName, Issuing, Registry};
+use crate::issuers::{GenerationName, Issuing, Registry, public_half};
 use crate::parts::Parts;
 use crate::registrar::Registrar;
 
@@ -178,6 +178,7 @@ impl Maker {
             }
             None => {
                 generation.key_hash = Some(key.fingerprint_hex());
+                generation.ssh_key = public_half(role, &key);
                 self.write(name.issuer(), (&record, expect), Vec::new(), actor).await?;
             }
         }

@@ -305,7 +305,7 @@ fn consequence(revoked: &Value, serial: &str) -> String {
     let tail = serial.get(serial.len().saturating_sub(16)..).unwrap_or_default();
     let number = u64::from_str_radix(tail, 16).unwrap_or_default();
     format!(
-        "recorded, but no CRL covers SSH: {program} accepts it until {} unless the serial {number} is in {file} (ssh-keygen -k)",
+        "recorded, but no CRL covers SSH: {program} accepts it until {} unless the serial {number} is in {file} (`chancery ssh krl` writes it)",
         field(revoked, "not_after")
     )
 }

@@ -12,8 +12,11 @@ use crate::client::variable;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
 
-/// The comment of keys that a login makes: by it they are known, on disk and in the agent.
-const COMMENT: &str = "chancery";
+/// With this begins the comment of keys that a login makes. The end of the key itself follows: by both they are known, as nobody chooses
+/// such a comment for a key of his own.
+const MADE: &str = "chancery-login:";
+/// So many characters of it, in base64.
+const MARK_CHARS: usize = 24;
 
 #[derive(clap::Args)]
 pub(super) struct Login {
@@ -26,6 +29,7 @@ pub(super) struct Login {
 
 /// Runs `chancery ssh login`.
 pub(super) async fn run(args: Login, global: &Global) -> Result<(), Failure> {
+    let is_named = args.key.is_some();
     let key = match args.key {
         Some(path) => path,
         None => {
@@ -36,6 +40,10 @@ pub(super) async fn run(args: Login, global: &Global) -> Result<(), Failure> {
     };
     // A key of ours lives as long as its certificate; one that the user brought is left as it is.
     let fresh = if is_ours(&key)? { Some(FreshKey::make(&key)?) } else { None };
+    if fresh.is_none() && !is_named {
+        let says = "was made by no login: it is signed, and stays; once it is moved away, each login makes a key anew";
+        output::notice(&format!("{} {says}", files::shown(&key)), global.json);
+    }
     let public = with_suffix(fresh.as_ref().map_or(&key, |fresh| &fresh.path), ".pub");
     let line = public_key(Input::open(&public)?)?;
     // The place first: no certificate is asked for that could not be kept. That of the day before makes room.
@@ -76,13 +84,34 @@ pub(super) async fn run(args: Login, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the key file is one that an earlier login made, or none yet.
+/// Whether the key file is one that an earlier login made, or none yet. What cannot be read is the user's own.
 fn is_ours(key: &Path) -> Result<bool, Failure> {
-    if !key.exists() {
-        return Ok(true);
+    let public = with_suffix(key, ".pub");
+    match (key.symlink_metadata().is_ok(), public.symlink_metadata().is_ok()) {
+        (false, false) => Ok(true),
+        // A key that is kept elsewhere has its public half alone here.
+        (false, true) => Ok(is_made(&files::text(&public, PUBLIC_KEY_BYTES_MAX)?)),
+        // The key says whose it is, and not what lies beside it.
+        (true, _) => {
+            let file = key.display().to_string();
+            let shown =
+                Command::new("ssh-keygen").args(["-y", "-P", "", "-f", file.as_str()]).stdin(Stdio::null()).output();
+            let shown = shown.ok().filter(|shown| shown.status.success());
+            Ok(shown.is_some_and(|shown| is_made(&String::from_utf8_lossy(&shown.stdout))))
+        }
     }
-    let line = files::text(&with_suffix(key, ".pub"), PUBLIC_KEY_BYTES_MAX)?;
-    Ok(line.split_whitespace().nth(2) == Some(COMMENT))
+}
+
+/// Whether a login made the key of this line.
+fn is_made(line: &str) -> bool {
+    let mut words = line.split_whitespace().skip(1);
+    words.next().zip(words.next()).is_some_and(|(blob, comment)| comment == mark(blob))
+}
+
+/// The comment of a key that a login makes.
+fn mark(blob: &str) -> String {
+    let end = blob.get(blob.len().saturating_sub(MARK_CHARS)..).unwrap_or(blob);
+    format!("{MADE}{end}")
 }
 
 /// A key under another name, until its certificate is there: a login that is refused leaves what was there before.
@@ -96,7 +125,10 @@ impl FreshKey {
         let fresh = FreshKey { path: with_suffix(beside, &format!(".{}", std::process::id())) };
         fresh.remove();
         let file = fresh.path.display().to_string();
-        tool("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", COMMENT, "-f", &file])?;
+        tool("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", MADE, "-f", &file])?;
+        let line = files::text(&with_suffix(&fresh.path, ".pub"), PUBLIC_KEY_BYTES_MAX)?;
+        let comment = mark(line.split_whitespace().nth(1).unwrap_or_default());
+        tool("ssh-keygen", &["-q", "-c", "-P", "", "-C", &comment, "-f", &file])?;
         Ok(fresh)
     }
 
@@ -137,7 +169,7 @@ impl Agent {
         variable("SSH_AUTH_SOCK").map(|_| Agent)
     }
 
-    /// Takes out what earlier logins put in: this key with its certificate, and whatever bears our comment.
+    /// Takes out what earlier logins put in: this key with its certificate, and whatever bears a login's comment.
     fn forget(&self, key: &Path) {
         let certificate = with_suffix(key, "-cert.pub");
         if certificate.exists() {
@@ -145,7 +177,9 @@ impl Agent {
         }
         let held = with_suffix(key, &format!(".held.{}", std::process::id()));
         let listed = self.listed();
-        for line in listed.lines().filter(|line| line.split_whitespace().nth(2) == Some(COMMENT)) {
+        let is_of_a_login =
+            |line: &&str| line.split_whitespace().nth(2).is_some_and(|comment| comment.starts_with(MADE));
+        for line in listed.lines().filter(is_of_a_login) {
             if files::write(&held, format!("{line}\n").as_bytes(), PUBLIC).is_ok() {
                 let _ = quiet("ssh-add", &["-q", "-d", &held.display().to_string()]);
             }
@@ -203,6 +237,7 @@ fn tool(program: &str, args: &[&str]) -> Result<(), Failure> {
     let status = Command::new(program)
         .args(args)
         .stdin(Stdio::null())
+        .stdout(Stdio::null())
         .status()
         .or_fail(format!("cannot run {program}; is openssh-client installed?"))?;
     if status.success() { Ok(()) } else { Err(Failure::new(Exit::Failed, format!("{program} ended with {status}"))) }
@@ -223,4 +258,21 @@ fn said(program: &str, args: &[&str]) -> String {
 /// For what may fail, and says so in its own words to nobody.
 fn quiet(program: &str, args: &[&str]) -> std::io::Result<()> {
     Command::new(program).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_a_login_is_known_by_a_comment_that_names_that_key() {
+        let blob = "AAAAC3NzaC1lZDI1NTE5AAAAIE6wBcVHSGErOfLu1gODi9q8mP0c0eZTFW5NXAGLW2J1";
+        assert!(is_made(&format!("ssh-ed25519 {blob} {}\n", mark(blob))));
+        let other = blob.replace("W2J1", "W2J2");
+        let others = mark(&other);
+        for comment in ["chancery", MADE, others.as_str(), ""] {
+            assert!(!is_made(&format!("ssh-ed25519 {blob} {comment}")), "{comment}");
+        }
+        assert!(!is_made("") && !is_made("ssh-ed25519") && !is_made(blob));
+    }
 }

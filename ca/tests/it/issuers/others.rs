@@ -3,7 +3,7 @@
 use ca::{Activation, Authority, Profiles, RevocationReason, Rotate};
 
 use super::{below, generation, name};
-use crate::house::{House, admin, server_request};
+use crate::house::{House, accepts, admin, refuses, server_request};
 
 /// What an auditor finds who pinned this key; the token of this file's administrator is in no register.
 async fn pinned(house: &House, key: &str) -> Vec<String> {
@@ -71,11 +71,10 @@ async fn the_log_and_the_ssh_cas_are_succeeded_the_same_way() {
     assert_eq!(authority.ssh_user_ca(), "");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_the_token_lost_stops_its_issuer_alone() {
-    let house = House::new().await;
+/// Takes keys out of the token, and opens the authority anew.
+async fn lost(house: &House, labels: &[&str]) -> Authority {
     let pin = house.token.pin();
-    for kind in ["privkey", "pubkey"] {
+    for (label, kind) in labels.iter().flat_map(|label| [(*label, "privkey"), (*label, "pubkey")]) {
         let mut tool = std::process::Command::new("pkcs11-tool");
         tool.args([
             "--module",
@@ -86,7 +85,7 @@ async fn a_key_that_the_token_lost_stops_its_issuer_alone() {
             "--pin",
             pin,
         ]);
-        tool.args(["--delete-object", "--type", kind, "--label", "code-1"])
+        tool.args(["--delete-object", "--type", kind, "--label", label])
             .env("SOFTHSM2_CONF", house.token.softhsm_conf());
         let output = tool.output().unwrap_or_else(|e| panic!("pkcs11-tool is needed: {e}"));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -94,7 +93,43 @@ async fn a_key_that_the_token_lost_stops_its_issuer_alone() {
     let (pool, mint) = hsm::open(house.token.config()).unwrap();
     let ledger = crate::house::open_ledger(house.dir.path(), (&pool, mint), &house.world).await;
     let parts = crate::house::parts(&ledger, &pool, &house.world, Profiles::load(Profiles::shipped()).unwrap());
-    let authority = Authority::open(parts).await.unwrap();
+    Authority::open(parts).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ssh_ca_that_is_revoked_is_named_to_sshd_and_ssh_by_its_key_though_the_token_lost_it() {
+    let house = House::new().await;
+    let number = |list: &[u8]| list.get(12..20).map(|number| u64::from_be_bytes(number.try_into().unwrap())).unwrap();
+    let line = |of: &str| generation(&house.authority, of).line.unwrap();
+    let (users, hosts) = (house.file("users.pub", line("ssh-user/1")), house.file("hosts.pub", line("ssh-host/1")));
+    let before = house.authority.ssh_krl();
+    let list = house.file("krl", &before);
+    accepts("ssh-keygen", &[&"-Q", &"-f", &list, &users]);
+    accepts("ssh-keygen", &[&"-Q", &"-f", &list, &hosts]);
+
+    house.authority.revoke_issuer(&admin(), &name("ssh-user/1"), RevocationReason::KeyCompromise).await.unwrap();
+    let one = house.authority.ssh_krl();
+    let list = house.file("krl", &one);
+    refuses("ssh-keygen", &[&"-Q", &"-f", &list, &users]);
+    accepts("ssh-keygen", &[&"-Q", &"-f", &list, &hosts]);
+    assert!(number(&one) > number(&before), "hosts take a newer list alone");
+
+    // Whatever becomes of the tokens: those of a CA that is lost are in the wrong hands sooner than others.
+    let authority = lost(&house, &["ssh-user-1", "ssh-host-1"]).await;
+    assert_eq!(generation(&authority, "ssh-host/1").line, None, "its key is not there");
+    assert_eq!(authority.ssh_krl(), one);
+    authority.revoke_issuer(&admin(), &name("ssh-host/1"), RevocationReason::Superseded).await.unwrap();
+    let both = authority.ssh_krl();
+    let list = house.file("krl", &both);
+    refuses("ssh-keygen", &[&"-Q", &"-f", &list, &users]);
+    refuses("ssh-keygen", &[&"-Q", &"-f", &list, &hosts]);
+    assert!(number(&both) > number(&one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_the_token_lost_stops_its_issuer_alone() {
+    let house = House::new().await;
+    let authority = lost(&house, &["code-1"]).await;
     assert_eq!(authority.certify(&admin(), server_request(&["www.example.com"])).await.unwrap().issuer, "tls/1");
     let code = generation(&authority, "code/1");
     assert!(code.why.as_ref().is_some_and(|why| why.contains("code-1")), "{code:?}");
