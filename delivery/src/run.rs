@@ -30,7 +30,7 @@ pub enum Notice {
     Open(&'static str),
     /// A value that is printed as it is.
     Unmasked(Unmasked),
-    /// New values came; the program is being ended, and begins anew with them.
+    /// New values came; the program was ended, and began anew with them.
     Restarting,
     /// New values stand in their places.
     Replaced,
@@ -49,7 +49,7 @@ impl fmt::Display for Notice {
             Notice::Unmasked(Unmasked::TooMany(of)) => {
                 write!(f, "{of} is not masked: all values together are too large")
             }
-            Notice::Restarting => f.write_str("new values: the program is restarted"),
+            Notice::Restarting => f.write_str("new values: the program was restarted"),
             Notice::Replaced => f.write_str("new values stand in their places"),
             Notice::NotReplaced(error) => write!(f, "new values cannot be used, the old ones stay: {error}"),
         }
@@ -114,7 +114,8 @@ pub fn run(
     let live = Live::new(mask);
     let stand = Stand::build(plan, &values, &helper)?;
     let running = Running::start(plan, &stand, &live, &helper)?;
-    Run { plan, helper: &helper, live, current: values, stand, running, next: None, kill_at: None, say }.watch(&events)
+    let (next, kill_at, is_whole) = (None, None, true);
+    Run { plan, helper: &helper, live, current: values, is_whole, stand, running, next, kill_at, say }.watch(&events)
 }
 
 enum Event {
@@ -127,6 +128,8 @@ struct Run<'a> {
     helper: &'a [OsString],
     live: Arc<Live>,
     current: Values,
+    /// Whether that stands; not after an exchange that failed, perhaps midway.
+    is_whole: bool,
     // The program goes before what stands for it.
     running: Running,
     stand: Stand,
@@ -198,13 +201,18 @@ impl Run<'_> {
         }
     }
 
+    /// A version that has the same values is no change to the program.
     fn change(&mut self, values: Values) {
+        if self.is_whole && values.is_same(&self.current) {
+            return;
+        }
         let done = match self.plan.on_change {
             OnChange::Nothing => return,
             OnChange::Restart { grace } => self.end_for(&values, grace),
             OnChange::Replace => self.exchange(&values, None),
             OnChange::Signal(signal) => self.exchange(&values, Some(signal)),
         };
+        self.is_whole = done.is_ok();
         match done {
             Ok(()) => self.current = values,
             Err(error) => (self.say)(Notice::NotReplaced(error)),
@@ -221,7 +229,6 @@ impl Run<'_> {
             // One that is stopped would not see it.
             self.running.send(Signal::CONT);
         }
-        (self.say)(Notice::Restarting);
         Ok(())
     }
 
@@ -249,6 +256,7 @@ impl Run<'_> {
         self.running.finish();
         self.running = Running::start(self.plan, &stand, &self.live, self.helper)?;
         self.stand = stand;
+        (self.say)(Notice::Restarting);
         Ok(())
     }
 }

@@ -288,3 +288,45 @@ fn values_that_cannot_be_used_leave_the_program_as_it_is() {
         assert_eq!(status.code(), Some(9), "{err}");
     }
 }
+
+#[test]
+fn the_same_values_once_more_are_no_change() {
+    let counts = "n=0; trap 'n=$((n+1))' HUP; echo ready; while [ $n -lt 1 ]; do sleep 0.01; done; exit 9".to_owned();
+    let waits = format!("echo ready; until grep -q {NEWER} $CREDENTIALS_DIRECTORY/b; do sleep 0.01; done; exit 9");
+    for (on_change, script) in [("signal", counts), ("replace", waits)] {
+        let mut parent = Parent::start(&[FIRST, SECOND], &["file=a", "file=b", on_change], &["/bin/sh", "-c", &script]);
+        assert_eq!(parent.line(), "ready");
+        let mark = parent.home.values_file().with_file_name("change");
+        for values in [[FIRST, SECOND], [FIRST, SECOND], [FIRST, NEWER]] {
+            parent.home.change(&values);
+            until(|| !mark.exists());
+        }
+        let (status, _, err, _) = parent.end();
+        assert_eq!(status.code(), Some(9), "{on_change}: {err}");
+        assert_eq!(err.matches("notice: new values stand in their places").count(), 1, "{on_change}: {err}");
+    }
+}
+
+#[test]
+fn a_restart_is_said_when_it_is_one_and_once() {
+    let script = "trap 'exit 9' USR1; trap 'echo asked' TERM; echo begun $(printf %s \"$KEY\" | cut -c 8-15); \
+                  while :; do sleep 0.01; done";
+    let mut parent = Parent::start(&[FIRST], &["env=KEY", "restart"], &["/bin/sh", "-c", script]);
+    assert_eq!(parent.line(), format!("begun {}", &FIRST[7..15]));
+    parent.home.change(&[NEWER]);
+    assert_eq!(parent.line(), "asked");
+    // While the first is being ended.
+    parent.home.change(&[SECOND]);
+    let (mut restarts, last) = (0, format!("begun {}", &SECOND[7..15]));
+    loop {
+        let line = parent.line();
+        restarts += usize::from(line.starts_with("begun"));
+        if line == last {
+            break;
+        }
+        assert!(line == "asked" || line.starts_with("begun"), "{line}");
+    }
+    parent.send(Signal::USR1);
+    let (status, _, err, _) = parent.end();
+    assert_eq!((status.code(), err.matches("the program was restarted").count()), (Some(9), restarts), "{err}");
+}

@@ -115,6 +115,26 @@ fn a_program_is_brought_a_new_version_by_being_told_and_not_by_looking() {
 }
 
 #[test]
+fn a_version_with_the_same_value_restarts_nothing_and_a_secret_that_is_deleted_is_told() {
+    let house = House::started();
+    put(&house, "prod/db", "value-1");
+    let script = "echo started $(tail -c 1 $SECRET); while :; do sleep 0.05; done";
+    let mut run = house.command(&["run", "--poll", "1", "--on-change", "restart", "--grace", "1"]);
+    run.args(["--file", "SECRET=chy://prod/db#value", "--", "sh", "-c", script]);
+    let notices = house.path("run.notices");
+    let run = Lines::with(run, fs::File::create(&notices).expect("a file").into());
+    assert_eq!(run.next(), "started 1");
+    let said = || fs::read_to_string(&notices).unwrap_or_default();
+    put(&house, "prod/db", "value-1");
+    put(&house, "prod/db", "value-2");
+    assert_eq!(run.next(), "started 2");
+    assert!(until(PATIENCE, || said().contains("the program was restarted")), "{}", said());
+    assert_eq!(said().matches("the program was restarted").count(), 1, "{}", said());
+    house.run(&["secret", "delete", "prod/db"]);
+    assert!(until(PATIENCE, || said().contains("leads to a secret that is deleted")), "{}", said());
+}
+
+#[test]
 fn a_token_that_was_exchanged_in_its_file_is_asked_with() {
     let house = House::started();
     put(&house, "prod/db", "value-1");

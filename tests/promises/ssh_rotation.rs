@@ -274,3 +274,22 @@ fn a_key_that_a_host_does_not_take_is_given_up_and_the_one_in_use_stays() {
     assert!(until(PATIENCE, || host.versions() == [1]), "{:?}", host.versions());
     assert!(host.sshd.lets_in(&key), "{}", host.sshd.log());
 }
+
+#[test]
+fn the_login_that_shows_a_key_runs_no_command_of_its_line() {
+    let house = house();
+    let host = Host::new(&house, "localhost");
+    // One that says that it ran, and ends long after a login may take.
+    let ran = house.path("forced-ran");
+    let plan = std::fs::read_to_string(&host.plan).expect("a plan");
+    let options = format!("options = 'command=\"touch {}; sleep 60\",no-pty'", text(&ran));
+    std::fs::write(&host.plan, plan.replace("options = \"no-agent-forwarding\"", &options)).expect("a plan");
+    host.once(&house);
+    let kept = std::fs::read_to_string(&host.keys).expect("keys");
+    assert!(kept.contains("command=\"touch "), "{kept}");
+    set_up(&house, &format!("localhost:{}", host.sshd.port), "5s");
+    let _agent = host.agent(&house);
+    house.run(&["secret", "rotate", SECRET]);
+    assert!(until(PATIENCE * 2, || rests_with(&house, 2)), "{}\n{}", rotation(&house), host.sshd.log());
+    assert!(!ran.exists(), "{}", host.sshd.log());
+}

@@ -19,6 +19,12 @@ impl Value {
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
+
+    /// Whether it is the same, in a time that depends on the lengths alone.
+    fn equals(&self, other: &Value) -> bool {
+        let (one, two) = (self.expose(), other.expose());
+        one.len() == two.len() && one.iter().zip(two).fold(0_u8, |differing, (a, b)| differing | (a ^ b)) == 0
+    }
 }
 
 impl fmt::Debug for Value {
@@ -47,6 +53,15 @@ impl Values {
     pub fn iter(&self) -> impl Iterator<Item = (&Reference, &Value)> {
         self.0.iter()
     }
+
+    /// Whether each reference stands for the same as there. All are looked at.
+    pub(crate) fn is_same(&self, other: &Values) -> bool {
+        let mut differing = 0_usize;
+        for (reference, value) in &self.0 {
+            differing += usize::from(other.get(reference).is_none_or(|one| !one.equals(value)));
+        }
+        self.0.len() == other.0.len() && differing == 0
+    }
 }
 
 #[cfg(test)]
@@ -58,5 +73,28 @@ mod tests {
         let values = Values::default().with("chy://a".parse().unwrap(), b"hunter2".to_vec());
         assert!(!format!("{values:?}").contains("hunter2"));
         assert_eq!(values.get(&"chy://a".parse().unwrap()).unwrap().expose(), b"hunter2");
+    }
+
+    #[test]
+    fn the_same_values_are_those_of_the_same_references_to_the_byte() {
+        let values = |all: &[(&str, &str)]| {
+            let one = |values: Values, (path, text): &(&str, &str)| {
+                values.with(path.parse().unwrap(), text.as_bytes().to_vec())
+            };
+            all.iter().fold(Values::default(), one)
+        };
+        let has = values(&[("chy://a", "one"), ("chy://b", "two")]);
+        assert!(has.is_same(&values(&[("chy://b", "two"), ("chy://a", "one")])));
+        for other in [
+            &[][..],
+            &[("chy://a", "one")],
+            &[("chy://a", "one"), ("chy://c", "two")],
+            &[("chy://a", "one"), ("chy://b", "twO")],
+            &[("chy://a", "one"), ("chy://b", "two ")],
+            &[("chy://a", "two"), ("chy://b", "one")],
+            &[("chy://a", "one"), ("chy://b", "two"), ("chy://c", "")],
+        ] {
+            assert!(!has.is_same(&values(other)) && !values(other).is_same(&has), "{other:?}");
+        }
     }
 }

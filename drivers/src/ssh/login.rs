@@ -1,10 +1,9 @@
 //! A login by OpenSSH's own client, with a host key that was known before, and a key that ssh never holds ([`super::keeper`]).
 //!
-//! The name is looked up here and the address held against what may be dialled, so that ssh goes nowhere else. It runs with an environment
-//! of three variables and no configuration, and does nothing at the host but `true`. What is read of it is its own log: whatever a host
-//! shows, a banner or a command that it forces, goes nowhere.
+//! The name is looked up here and the addresses held against what may be dialled, so that ssh goes nowhere else. It runs with an environment
+//! of three variables and no configuration, and asks the host for no session: no command runs there, nor one that the key's line forces. As
+//! soon as it wrote that it is in, it is ended. What is read of it is its own log: whatever a host shows goes nowhere.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,9 @@ use std::time::Duration;
 use policy::Secret;
 use secrets::rotation::Outcome;
 use tokio::process::Command;
+use tokio::time::Instant;
 
+use super::client::{in_turn, is_in, ran, within};
 use super::hosts::SshHost;
 use super::keeper::{Asked, Keeper};
 use crate::allowed::Allowed;
@@ -64,15 +65,12 @@ impl SshLogin<'_> {
     }
 
     async fn at_one(&self, host: &SshHost, user: &str, private: &Secret<String>) -> Said {
-        match tokio::time::timeout(LOGIN_MAX, self.try_one(host, user, private)).await {
-            Ok(Ok(said)) => said,
-            Ok(Err(why)) => Said::Away(why),
-            Err(_) => Said::Away(format!("no answer within {} s", LOGIN_MAX.as_secs())),
-        }
+        self.try_one(host, user, private).await.unwrap_or_else(Said::Away)
     }
 
     async fn try_one(&self, host: &SshHost, user: &str, private: &Secret<String>) -> Result<Said, String> {
-        let address = self.address(host).await?;
+        let until = Instant::now() + LOGIN_MAX;
+        let addresses = within(LOGIN_MAX, self.addresses(host)).await?;
         let folder = Folder::make()?;
         let known = folder.0.join("known_hosts");
         let lines = self.trusted.lines(host);
@@ -80,21 +78,44 @@ impl SshLogin<'_> {
         let socket = folder.0.join("agent");
         let keeper = Keeper::begin(&socket, private)?;
         let log = folder.0.join("log");
-        std::fs::write(&log, []).map_err(|error| format!("no file for ssh: {error}"))?;
-        let mut ssh = command([&known, &socket, &log], (self.trusted.alias(host), address), user);
-        let status = ssh.status().await.map_err(|error| format!("ssh does not run: {error}"))?;
-        let mut said = Vec::new();
-        let read = std::fs::File::open(&log).and_then(|file| file.take(SAID_BYTES_MAX).read_to_end(&mut said));
-        read.map_err(|error| format!("what ssh says cannot be read: {error}"))?;
-        Ok(judged(status.code(), &String::from_utf8_lossy(&said), (user, address), keeper.asked()))
+        let login = |address: SocketAddr, share: Duration| {
+            let ssh = command([&known, &socket, &log], (self.trusted.alias(host), address), user);
+            Self::login_at((user, address), share, ssh, &log, &keeper)
+        };
+        in_turn(&addresses, until, login).await
     }
 
-    /// The first address that may be dialled.
-    async fn address(&self, host: &SshHost) -> Result<SocketAddr, String> {
+    /// Those that may be dialled, in the order in which they are found.
+    async fn addresses(&self, host: &SshHost) -> Result<Vec<SocketAddr>, String> {
         let found = tokio::net::lookup_host((host.name.as_str(), host.port)).await;
-        let mut found = found.map_err(|error| format!("its name is not known: {error}"))?;
+        let found = found.map_err(|error| format!("its name is not known: {error}"))?;
         let may = |address: &SocketAddr| self.allowed.may(&host.name, address.ip(), host.port);
-        found.find(may).ok_or_else(|| "its address is none that is dialled".to_owned())
+        let dialled: Vec<SocketAddr> = found.filter(may).take(ADDRESSES_MAX).collect();
+        match dialled.is_empty() {
+            true => Err("its address is none that is dialled".to_owned()),
+            false => Ok(dialled),
+        }
+    }
+
+    /// An error: no key was asked for there, so nothing is known of what the host does with it.
+    async fn login_at(
+        (user, address): (&str, SocketAddr),
+        share: Duration,
+        ssh: Command,
+        log: &Path,
+        keeper: &Keeper,
+    ) -> Result<Said, String> {
+        std::fs::write(log, []).map_err(|error| format!("no file for ssh: {error}"))?;
+        let ran = within(share, ran(ssh, log, address)).await;
+        let asked = keeper.asked();
+        match ran {
+            Ok((code, said)) => match judged(code, &said, (user, address), asked) {
+                Said::Away(why) if asked == Asked::Nothing && !is_in(&said, address) => Err(why),
+                said => Ok(said),
+            },
+            Err(why) if asked == Asked::Nothing => Err(why),
+            Err(why) => Ok(Said::Away(why)),
+        }
     }
 }
 
@@ -134,6 +155,13 @@ fn of_its_key(log: &str) -> &'static str {
 
 /// ssh(1): "ssh exits with the exit status of the remote command or with 255 if an error occurred."
 fn judged(code: Option<i32>, log: &str, (user, address): (&str, SocketAddr), asked: Asked) -> Said {
+    if is_in(log, address) {
+        return match asked {
+            Asked::Signed => Said::In,
+            // Whom it lets in without a key it lets in with any: nothing is known of this one.
+            Asked::Nothing | Asked::InVain => Said::Away("it lets in without a key".to_owned()),
+        };
+    }
     let last = log.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh failed");
     // As ssh itself ends where no key was taken: a host's own words stand behind others.
     let is_denied = last.starts_with(&format!("{user}@{}: Permission denied (", address.ip()));
@@ -146,9 +174,7 @@ fn judged(code: Option<i32>, log: &str, (user, address): (&str, SocketAddr), ask
         (Some(255), Asked::InVain) => Said::In,
         (Some(255), Asked::Nothing) => Said::Out,
         (Some(255), Asked::Signed) => Said::Away("it takes the key, and denies the login all the same".to_owned()),
-        (Some(_), Asked::Signed) => Said::In,
-        // Whom it lets in without a key it lets in with any: nothing is known of this one.
-        (Some(_), Asked::Nothing | Asked::InVain) => Said::Away("it lets in without a key".to_owned()),
+        (Some(_), _) => Said::Away("ssh ended without a login".to_owned()),
         (None, _) => Said::Away("ssh was ended".to_owned()),
     }
 }
@@ -175,7 +201,7 @@ impl Trusted {
 
 fn command([known, socket, log]: [&Path; 3], (alias, address): (String, SocketAddr), user: &str) -> Command {
     let mut ssh = Command::new("ssh");
-    ssh.args(["-F", "none", "-T", "-a", "-x", "-l", user, "-p", &address.port().to_string()]);
+    ssh.args(["-F", "none", "-N", "-T", "-a", "-x", "-l", user, "-p", &address.port().to_string()]);
     let paths = [("UserKnownHostsFile", known), ("IdentityAgent", socket)];
     for (name, path) in paths {
         ssh.arg("-o").arg(format!("{name}={}", path.display()));
@@ -184,7 +210,7 @@ fn command([known, socket, log]: [&Path; 3], (alias, address): (String, SocketAd
     for option in OPTIONS {
         ssh.args(["-o", option]);
     }
-    ssh.args(["--", &address.ip().to_string(), "true"]);
+    ssh.args(["--", &address.ip().to_string()]);
     ssh.env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("LANG", "C.UTF-8")
@@ -220,7 +246,7 @@ impl Drop for Folder {
 }
 
 const OPTIONS: [&str; 14] = [
-    "LogLevel=ERROR",
+    "LogLevel=VERBOSE",
     "GlobalKnownHostsFile=/dev/null",
     "StrictHostKeyChecking=yes",
     "UpdateHostKeys=no",
@@ -236,9 +262,10 @@ const OPTIONS: [&str; 14] = [
     "ConnectTimeout=5",
 ];
 const SSH_PORT: u16 = 22;
+/// Of a name; each has its share of the time.
+const ADDRESSES_MAX: usize = 4;
 /// Sixteen hosts that do not answer are less than a step may take.
 const LOGIN_MAX: Duration = Duration::from_secs(7);
-const SAID_BYTES_MAX: u64 = 8 << 10;
 const WORDS_CHARS_MAX: usize = 120;
 /// As ssh ends where it does not believe a host's key.
 const UNBELIEVED: &str = "Host key verification failed.";
@@ -263,10 +290,19 @@ mod tests {
         let denied = "root@10.0.0.7: Permission denied (publickey).\r\n";
         let told = "Received disconnect from 10.0.0.7 port 22:2: root@10.0.0.7: Permission denied (publickey).";
         let at = ("root", "10.0.0.7:22".parse().unwrap());
+        let inside = "Authenticated to 10.0.0.7 ([10.0.0.7]:22) using \"publickey\".\r\n";
+        let partly = "Authenticated using \"publickey\" with partial success.\r\n";
         for (code, log, asked, is) in [
-            (Some(0), "", Asked::Signed, "in"),
-            // A command that the host forces ends as it likes.
-            (Some(1), "", Asked::Signed, "in"),
+            (None, inside, Asked::Signed, "in"),
+            // Whatever comes behind it.
+            (Some(255), &format!("{inside}Connection to 10.0.0.7 closed by remote host.\r\n"), Asked::Signed, "in"),
+            (None, inside, Asked::Nothing, "away"),
+            (None, inside, Asked::InVain, "away"),
+            (None, "Authenticated to 10.0.0.70 ([10.0.0.70]:22) using \"publickey\".", Asked::Signed, "away"),
+            // One more proof is asked for, and not given.
+            (Some(255), &format!("{partly}{denied}"), Asked::Signed, "away"),
+            (Some(0), "", Asked::Signed, "away"),
+            (Some(1), "", Asked::Signed, "away"),
             (Some(0), "", Asked::Nothing, "away"),
             (Some(255), denied, Asked::Nothing, "out"),
             (Some(255), denied, Asked::InVain, "in"),
@@ -322,5 +358,16 @@ mod tests {
         assert_eq!((ca.lines(&host(2222)).as_str(), ca.alias(&host(2222)).as_str()), (lines, "web1"));
         let known = Trusted::Known("[web1]:2222 ssh-ed25519 AAAA\n".to_owned());
         assert_eq!((known.alias(&host(2222)).as_str(), known.alias(&host(22)).as_str()), ("[web1]:2222", "web1"));
+    }
+
+    #[test]
+    fn nothing_is_asked_of_the_host_but_to_let_in() {
+        let (file, address) = (Path::new("/x"), "10.0.0.7:22".parse().unwrap());
+        let words = command([file, file, file], ("web1".to_owned(), address), "root");
+        let words: Vec<_> = words.as_std().get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+        assert!(
+            words.contains(&"-N".to_owned()) && words.ends_with(&["--".to_owned(), "10.0.0.7".to_owned()]),
+            "{words:?}"
+        );
     }
 }

@@ -143,6 +143,9 @@ impl Watch {
 
 /// At which version the label of a reference stands now, which is one that is given out.
 fn stands_at(secret: &Value, reference: &Reference) -> Result<Option<u64>, Failure> {
+    if secret.get("deleted").is_some_and(|at| !at.is_null()) {
+        return Err(Failure::new(Exit::Failed, format!("{reference} leads to a secret that is deleted")));
+    }
     let labels = secret.get("labels");
     let at = labels.and_then(|labels| labels.get(reference.which.to_string())).and_then(Value::as_u64);
     let none = || Failure::new(Exit::Failed, format!("{reference} leads to no version any more"));
@@ -172,6 +175,13 @@ mod tests {
             assert!(said.is_some_and(|said| said.contains(&format!("version 3, which is {state}"))), "{state}");
         }
         assert!(stands_at(&serde_json::json!({"labels": {}}), &reference).is_err());
+        // Its label and its version are as they were.
+        let mut deleted = secret("enabled");
+        assert_eq!(deleted.as_object_mut().unwrap().insert("deleted".to_owned(), Value::Null), None);
+        assert_eq!(stands_at(&deleted, &reference).ok(), Some(Some(3)));
+        deleted["deleted"] = "2026-11-29T09:00:00Z".into();
+        let said = stands_at(&deleted, &reference).err().map(|failure| failure.to_string());
+        assert!(said.is_some_and(|said| said.contains("leads to a secret that is deleted")));
         assert_eq!(
             stands_at(&serde_json::json!({"labels": {"current": 3}}), &reference).ok(),
             Some(Some(3)),
