@@ -153,6 +153,16 @@ fn of_its_key(log: &str) -> &'static str {
     }
 }
 
+/// A name as ssh writes it into its log: vis(3), where a backslash is two and what is not ASCII is octal. A domain's accounts have one.
+fn as_logged(name: &str) -> String {
+    let each = name.bytes().map(|byte| match byte {
+        b'\\' => "\\\\".to_owned(),
+        b' '..=b'~' => char::from(byte).to_string(),
+        other => format!("\\{other:03o}"),
+    });
+    each.collect()
+}
+
 /// ssh(1): "ssh exits with the exit status of the remote command or with 255 if an error occurred."
 fn judged(code: Option<i32>, log: &str, (user, address): (&str, SocketAddr), asked: Asked) -> Said {
     if is_in(log, address) {
@@ -164,7 +174,7 @@ fn judged(code: Option<i32>, log: &str, (user, address): (&str, SocketAddr), ask
     }
     let last = log.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh failed");
     // As ssh itself ends where no key was taken: a host's own words stand behind others.
-    let is_denied = last.starts_with(&format!("{user}@{}: Permission denied (", address.ip()));
+    let is_denied = last.starts_with(&format!("{}@{}: Permission denied (", as_logged(user), address.ip()));
     match (code, asked) {
         (Some(255), _) if last == UNBELIEVED => Said::Away(of_its_key(log).to_owned()),
         (Some(255), _) if !is_denied => {
@@ -282,6 +292,16 @@ mod tests {
             Said::In => "in",
             Said::Out => "out",
             Said::Away(_) => "away",
+        }
+    }
+
+    #[test]
+    fn a_name_that_ssh_escapes_in_its_log_is_refused_as_any_other() {
+        let address = "10.0.0.7:22".parse().unwrap();
+        for (user, logged) in [("DOM\\alice", "DOM\\\\alice"), ("\u{e4}lice", "\\303\\244lice"), ("deploy", "deploy")] {
+            let log = format!("{logged}@10.0.0.7: Permission denied (publickey).\n");
+            let said = judged(Some(255), &log, (user, address), Asked::Nothing);
+            assert!(matches!(said, Said::Out), "{user}");
         }
     }
 
