@@ -127,14 +127,15 @@ struct Run<'a> {
     plan: &'a Plan,
     helper: &'a [OsString],
     live: Arc<Live>,
+    /// What the program has.
     current: Values,
     /// Whether that stands; not after an exchange that failed, perhaps midway.
     is_whole: bool,
     // The program goes before what stands for it.
     running: Running,
     stand: Stand,
-    /// What stands for the program once it was ended and begins anew.
-    next: Option<Stand>,
+    /// What stands for the program once it was ended and begins anew, and what it has then.
+    next: Option<(Stand, Values)>,
     kill_at: Option<Instant>,
     say: &'a mut dyn FnMut(Notice),
 }
@@ -170,7 +171,7 @@ impl Run<'_> {
                     match change {
                         Change::Stopped(by) => self.follow(by),
                         Change::Ended(ended) => match self.next.take() {
-                            Some(stand) => self.restart(stand)?,
+                            Some((stand, values)) => self.restart(stand, values)?,
                             None => return Ok(Some(ended)),
                         },
                     }
@@ -203,27 +204,27 @@ impl Run<'_> {
 
     /// A version that has the same values is no change to the program.
     fn change(&mut self, values: Values) {
-        if self.is_whole && values.is_same(&self.current) {
+        let latest = self.next.as_ref().map_or(&self.current, |(_, values)| values);
+        if self.is_whole && values.is_same(latest) {
             return;
         }
         let done = match self.plan.on_change {
             OnChange::Nothing => return,
-            OnChange::Restart { grace } => self.end_for(&values, grace),
-            OnChange::Replace => self.exchange(&values, None),
-            OnChange::Signal(signal) => self.exchange(&values, Some(signal)),
+            OnChange::Restart { grace } => self.end_for(values, grace),
+            OnChange::Replace => self.exchange(values, None),
+            OnChange::Signal(signal) => self.exchange(values, Some(signal)),
         };
         self.is_whole = done.is_ok();
-        match done {
-            Ok(()) => self.current = values,
-            Err(error) => (self.say)(Notice::NotReplaced(error)),
+        if let Err(error) = done {
+            (self.say)(Notice::NotReplaced(error));
         }
     }
 
     /// New values first stand, and only then the program is ended.
-    fn end_for(&mut self, values: &Values, grace: Duration) -> Result<(), DeliveryError> {
-        let stand = Stand::build(self.plan, values, self.helper)?;
-        self.mask(values);
-        if self.next.replace(stand).is_none() && self.kill_at.is_none() {
+    fn end_for(&mut self, values: Values, grace: Duration) -> Result<(), DeliveryError> {
+        let stand = Stand::build(self.plan, &values, self.helper)?;
+        self.mask(&values);
+        if self.next.replace((stand, values)).is_none() && self.kill_at.is_none() {
             self.kill_at = Some(Instant::now() + grace);
             self.running.send(Signal::TERM);
             // One that is stopped would not see it.
@@ -232,10 +233,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn exchange(&mut self, values: &Values, signal: Option<Signal>) -> Result<(), DeliveryError> {
+    fn exchange(&mut self, values: Values, signal: Option<Signal>) -> Result<(), DeliveryError> {
         // Masked before it can be read.
-        self.mask(values);
-        self.stand.replace(self.plan, values)?;
+        self.mask(&values);
+        self.stand.replace(self.plan, &values)?;
+        self.current = values;
         (self.say)(Notice::Replaced);
         if let Some(signal) = signal {
             self.running.send(signal);
@@ -251,11 +253,11 @@ impl Run<'_> {
         }
     }
 
-    fn restart(&mut self, stand: Stand) -> Result<(), DeliveryError> {
+    fn restart(&mut self, stand: Stand, values: Values) -> Result<(), DeliveryError> {
         self.kill_at = None;
         self.running.finish();
         self.running = Running::start(self.plan, &stand, &self.live, self.helper)?;
-        self.stand = stand;
+        (self.stand, self.current) = (stand, values);
         (self.say)(Notice::Restarting);
         Ok(())
     }

@@ -330,3 +330,24 @@ fn a_restart_is_said_when_it_is_one_and_once() {
     let (status, _, err, _) = parent.end();
     assert_eq!((status.code(), err.matches("the program was restarted").count()), (Some(9), restarts), "{err}");
 }
+
+#[test]
+fn what_a_program_has_that_is_being_ended_stays_masked_whatever_comes_meanwhile() {
+    let script = "trap 'echo asked' TERM; trap 'exit 9' USR1; \
+                  while :; do echo \"has $KEY\"; echo \"is $(printf %s \"$KEY\" | cut -c 8-15)\"; sleep 0.01; done";
+    let mut parent = Parent::start(&[FIRST], &["env=KEY", "restart"], &["/bin/sh", "-c", script]);
+    let reads_to = |parent: &mut Parent, end: &str| loop {
+        let line = parent.line();
+        assert!(line == "has [hidden]" || line == "asked" || line.starts_with("is "), "{line}");
+        if line == end {
+            return;
+        }
+    };
+    reads_to(&mut parent, &format!("is {}", &FIRST[7..15]));
+    parent.home.change(&[NEWER]);
+    reads_to(&mut parent, "asked");
+    parent.home.change(&[SECOND]);
+    reads_to(&mut parent, &format!("is {}", &SECOND[7..15]));
+    parent.send(Signal::USR1);
+    assert_eq!(parent.end().0.code(), Some(9));
+}

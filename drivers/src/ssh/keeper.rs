@@ -25,8 +25,10 @@ pub(super) struct Keeper {
 /// What ssh wanted of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// Nothing: the host does not take it.
+    /// Nothing, not even which it is: ssh asks that as soon as it believes the host.
     Nothing,
+    /// Which it is, and no more: the host does not take it.
+    Key,
     /// A signature, which it has.
     Signed,
     /// One that is not made here: the host takes the key all the same.
@@ -64,9 +66,15 @@ impl Keeper {
         Ok(Keeper { serves, asked })
     }
 
+    /// From now on it counts anew what is wanted.
+    pub fn forget(&self) {
+        self.asked.store(Asked::Nothing as u8, Ordering::Release);
+    }
+
     /// What ssh wanted of it last.
     pub fn asked(&self) -> Asked {
         match self.asked.load(Ordering::Acquire) {
+            KEY => Asked::Key,
             SIGNED => Asked::Signed,
             IN_VAIN => Asked::InVain,
             _ => Asked::Nothing,
@@ -95,6 +103,8 @@ fn answer(message: &[u8], key: &PrivateKey, asked: &AtomicU8) -> Option<Vec<u8>>
     let blob = key.public_key().to_bytes().ok()?;
     match *kind {
         REQUEST_IDENTITIES => {
+            // A signature is more, whatever is asked behind it.
+            asked.fetch_max(KEY, Ordering::AcqRel);
             let one = [&[IDENTITIES_ANSWER][..], &1u32.to_be_bytes()].concat();
             Some([one, string(&blob)?, string(b"")?].concat())
         }
@@ -131,6 +141,7 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(u32::from_be_bytes(*length) as usize)
 }
 
+const KEY: u8 = Asked::Key as u8;
 const SIGNED: u8 = Asked::Signed as u8;
 const IN_VAIN: u8 = Asked::InVain as u8;
 
@@ -141,3 +152,27 @@ const SIGN_REQUEST: u8 = 13;
 const SIGN_RESPONSE: u8 = 14;
 /// What is signed at a login is some hundred bytes.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use ssh_key::private::Ed25519Keypair;
+
+    use super::*;
+
+    #[test]
+    fn what_ssh_wanted_of_the_key_is_known() {
+        let pair = Ed25519Keypair::from_seed(&[7; 32]);
+        let key = PrivateKey::new(KeypairData::Ed25519(pair), "deploy").unwrap();
+        let asked = AtomicU8::new(Asked::Nothing as u8);
+        let wanted = |message: &[u8]| (answer(message, &key, &asked).is_some(), asked.load(Ordering::Acquire));
+        // Whatever else an agent may be asked.
+        assert_eq!(wanted(&[27]), (false, Asked::Nothing as u8));
+        assert_eq!(wanted(&[REQUEST_IDENTITIES]), (true, KEY));
+        let blob = key.public_key().to_bytes().unwrap();
+        let sign =
+            |blob: &[u8]| [vec![SIGN_REQUEST], string(blob).unwrap(), string(b"data").unwrap(), vec![0; 4]].concat();
+        assert_eq!(wanted(&sign(b"another")), (false, KEY));
+        assert_eq!(wanted(&sign(&blob)), (true, SIGNED));
+        assert_eq!(wanted(&[REQUEST_IDENTITIES]), (true, SIGNED));
+    }
+}

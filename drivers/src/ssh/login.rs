@@ -97,7 +97,7 @@ impl SshLogin<'_> {
         }
     }
 
-    /// An error: no key was asked for there, so nothing is known of what the host does with it.
+    /// An error: no signature was asked for there, so nothing is known of what the host does with the key.
     async fn login_at(
         (user, address): (&str, SocketAddr),
         share: Duration,
@@ -106,14 +106,16 @@ impl SshLogin<'_> {
         keeper: &Keeper,
     ) -> Result<Said, String> {
         std::fs::write(log, []).map_err(|error| format!("no file for ssh: {error}"))?;
+        keeper.forget();
         let ran = within(share, ran(ssh, log, address)).await;
         let asked = keeper.asked();
+        let is_open = matches!(asked, Asked::Nothing | Asked::Key);
         match ran {
             Ok((code, said)) => match judged(code, &said, (user, address), asked) {
-                Said::Away(why) if asked == Asked::Nothing && !is_in(&said, address) => Err(why),
+                Said::Away(why) if is_open && !is_in(&said, address) => Err(why),
                 said => Ok(said),
             },
-            Err(why) if asked == Asked::Nothing => Err(why),
+            Err(why) if is_open => Err(why),
             Err(why) => Ok(Said::Away(why)),
         }
     }
@@ -169,7 +171,7 @@ fn judged(code: Option<i32>, log: &str, (user, address): (&str, SocketAddr), ask
         return match asked {
             Asked::Signed => Said::In,
             // Whom it lets in without a key it lets in with any: nothing is known of this one.
-            Asked::Nothing | Asked::InVain => Said::Away("it lets in without a key".to_owned()),
+            Asked::Nothing | Asked::Key | Asked::InVain => Said::Away("it lets in without a key".to_owned()),
         };
     }
     let last = log.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh failed");
@@ -182,7 +184,9 @@ fn judged(code: Option<i32>, log: &str, (user, address): (&str, SocketAddr), ask
         }
         // sshd asks for a signature of a key that it takes: of one of a kind that is not signed with here, that is all there is to see.
         (Some(255), Asked::InVain) => Said::In,
-        (Some(255), Asked::Nothing) => Said::Out,
+        (Some(255), Asked::Key) => Said::Out,
+        // The words of one who was not believed: a name of an algorithm may have a line of its own.
+        (Some(255), Asked::Nothing) => Said::Away("it was not shown the key".to_owned()),
         (Some(255), Asked::Signed) => Said::Away("it takes the key, and denies the login all the same".to_owned()),
         (Some(_), _) => Said::Away("ssh ended without a login".to_owned()),
         (None, _) => Said::Away("ssh was ended".to_owned()),
@@ -317,6 +321,7 @@ mod tests {
             // Whatever comes behind it.
             (Some(255), &format!("{inside}Connection to 10.0.0.7 closed by remote host.\r\n"), Asked::Signed, "in"),
             (None, inside, Asked::Nothing, "away"),
+            (None, inside, Asked::Key, "away"),
             (None, inside, Asked::InVain, "away"),
             (None, "Authenticated to 10.0.0.70 ([10.0.0.70]:22) using \"publickey\".", Asked::Signed, "away"),
             // One more proof is asked for, and not given.
@@ -324,12 +329,18 @@ mod tests {
             (Some(0), "", Asked::Signed, "away"),
             (Some(1), "", Asked::Signed, "away"),
             (Some(0), "", Asked::Nothing, "away"),
-            (Some(255), denied, Asked::Nothing, "out"),
+            (Some(255), denied, Asked::Key, "out"),
+            (
+                Some(255),
+                &format!("Unable to negotiate with 10.0.0.7 port 22. Their offer: x\n{denied}"),
+                Asked::Nothing,
+                "away",
+            ),
             (Some(255), denied, Asked::InVain, "in"),
             (Some(255), denied, Asked::Signed, "away"),
-            (Some(255), told, Asked::Nothing, "away"),
-            (Some(255), &format!("{denied}Connection closed"), Asked::Nothing, "away"),
-            (Some(255), "other@10.0.0.7: Permission denied (publickey).", Asked::Nothing, "away"),
+            (Some(255), told, Asked::Key, "away"),
+            (Some(255), &format!("{denied}Connection closed"), Asked::Key, "away"),
+            (Some(255), "other@10.0.0.7: Permission denied (publickey).", Asked::Key, "away"),
             (Some(255), "ssh: connect to host x port 22: Connection refused", Asked::Nothing, "away"),
             (Some(255), "Host key verification failed.", Asked::Nothing, "away"),
             (Some(255), "", Asked::Signed, "away"),
