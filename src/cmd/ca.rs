@@ -168,8 +168,7 @@ Example:
   chancery ca revoke tls/1 --reason key-compromise --yes
   chancery ca rotate tls
 
-The rest of the authority goes on. Its successor has another key; holders are renewed under it.
-The key of an SSH CA stands in the list of `chancery ssh krl` from then on: hosts that fetch it refuse whatever that key signed.";
+The rest of the authority goes on. Its successor has another key; holders are renewed under it. The key of an SSH CA stands in the list of `chancery ssh krl` from then on: hosts that fetch it refuse whatever that key signed.";
 
 #[derive(clap::Args)]
 struct Create {

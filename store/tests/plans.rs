@@ -87,7 +87,8 @@ async fn exercise(database: &Database) -> BTreeSet<String> {
     let crls =
         Filter { kind: Some(Kind::Crl), issuer: Some("tls".into()), state: Some(State::Issued), ..Filter::default() };
     ledger.newest(crls.clone()).await.unwrap().unwrap();
-    ledger.matching(crls).await.unwrap();
+    ledger.matching(crls.clone()).await.unwrap();
+    ledger.matching_page(crls).await.unwrap();
     ledger.newest_crl("tls").await.unwrap();
     ledger.counts().await.unwrap();
     ledger.count(Filter::default()).await.unwrap();

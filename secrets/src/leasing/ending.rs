@@ -115,6 +115,8 @@ impl Leases {
                 there.ends_from(self.certain());
             }
             there.knows(&made.body.documents);
+            // Whoever takes it back is who asked, and has heard.
+            there.body.asked = 0;
             let Ok(record) = there.record(actor.clone()) else { return };
             match self.vault.ledger().withdraw(vec![record]).await {
                 // Somebody else wrote it meanwhile: what he wrote is read first.
