@@ -304,7 +304,7 @@ mod tests {
         let address = "10.0.0.7:22".parse().unwrap();
         for (user, logged) in [("DOM\\alice", "DOM\\\\alice"), ("\u{e4}lice", "\\303\\244lice"), ("deploy", "deploy")] {
             let log = format!("{logged}@10.0.0.7: Permission denied (publickey).\n");
-            let said = judged(Some(255), &log, (user, address), Asked::Nothing);
+            let said = judged(Some(255), &log, (user, address), Asked::Key);
             assert!(matches!(said, Said::Out), "{user}");
         }
     }
