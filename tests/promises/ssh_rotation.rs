@@ -70,7 +70,7 @@ fn house() -> House {
     house.configure("[rotation]\n", "[rotation]\ntargets = [\"localhost\", \"127.0.0.1\"]\n");
     // docs/AGENT.md has this policy.
     let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/AGENT.md")).expect("the page");
-    let policy = docs.split("```cedar\n").find(|part| part.contains("agents-keep-keys")).expect("the policy");
+    let policy = docs.split("```cedar\n").find(|part| part.contains("@id(\"agents-keep-keys\")")).expect("the policy");
     let policy = policy.split("```").next().expect("its end");
     std::fs::write(house.ca("policies/agents-keep-keys.cedar"), policy).expect("a policy");
     house.start();
