@@ -77,8 +77,10 @@ impl Leases {
             Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
             Err(other) => Some(other.to_string()),
         };
-        // Whoever asked for him may not have heard yet, and the target may be at it even if he never will: nothing is sure before this.
-        let settled = lease.settled().filter(|settled| *settled > now);
+        // Whoever asked for him may not have heard yet, and a server that makes users may be at it even if he never will: nothing is sure
+        // before this. What this node itself signs is signed, or never will be.
+        let may_come = lease.body.node != self.node || lease.body.public_key.is_none();
+        let settled = lease.settled().filter(|settled| may_come && *settled > now);
         match (why, settled) {
             (None, None) => self.gone(lease, &system).await?,
             (None, Some(settled)) => {
