@@ -33,7 +33,7 @@ mod writer;
 pub use attest::{Attested, EachRecord, ListedRecord, RecordsOf};
 pub use backup::{
     About, BackedUp, COMPANION_BYTES_MAX, COMPANIONS_MAX, Companion, Contents, HeldLog, LINE_BYTES_MAX, Manifest,
-    Place, back_up, look_through, restore, restore_looking,
+    Place, Unproved, back_up, look_through, restore, restore_looking, settings_unsigned,
 };
 pub use clock::word::{RESCUE, Word};
 pub use derived::rebuild::Rebuilt;

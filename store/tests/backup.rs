@@ -10,7 +10,8 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 use store::testing::TestPostgres;
 use store::{
-    About, BackedUp, Companion, Database, Kept, Place, StoreError, back_up, look_through, restore, restore_looking,
+    About, BackedUp, Companion, Database, Kept, Place, StoreError, Unproved, back_up, look_through, restore,
+    restore_looking, settings_unsigned,
 };
 use support::*;
 
@@ -223,6 +224,64 @@ fn what_was_in_force_is_told_as_the_leaves_have_it() {
         // What somebody wrote beside the leaves says nothing.
         write_beside(&database, "UPDATE record SET body = replace(body, 'bb', 'dd') WHERE id = 'owners@1'");
         assert_eq!(told(&database), [Some("cc".to_owned()), None]);
+    });
+}
+
+/// What came after the newest signed head, or why the key proves nothing.
+fn proved_by(database: &Database, key: &str) -> Result<Vec<String>, Unproved> {
+    let found = look_through(&mut Cursor::new(copied(database).0), &mut |_| ()).unwrap();
+    found.proved_by(key).map(|later| later.into_iter().map(str::to_owned).collect())
+}
+
+fn in_force(part: &str) -> store::Record {
+    let body = serde_json::json!({ "part": part, "hash": "aa" });
+    store::Record { kind: store::SETTING, id: format!("{part}@1"), body, ..record("x", Some(0)) }
+}
+
+#[test]
+fn a_register_is_proved_by_the_logs_key_as_far_as_its_newest_signed_head_reaches() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let key = house.ledger.verifier_key(&house.log).unwrap();
+        let other = house.ledger.verifier_key(&house.issuing).unwrap();
+        house.ledger.record(vec![in_force("policies")]).await.unwrap();
+        assert!(settings_unsigned(&database).unwrap());
+        assert_eq!(proved_by(&database, &key), Err(Unproved::NoHead));
+        house.checkpoint().await;
+        assert!(!settings_unsigned(&database).unwrap());
+        assert_eq!(proved_by(&database, &format!("{key}\n")), Ok(Vec::new()));
+        house.ledger.record(vec![in_force("owners")]).await.unwrap();
+        assert!(settings_unsigned(&database).unwrap());
+        assert_eq!(proved_by(&database, &key), Ok(vec!["owners@1".to_owned()]));
+        assert!(matches!(proved_by(&database, &other), Err(Unproved::NotSigned(_))));
+        assert_eq!(proved_by(&database, "no key"), Err(Unproved::NoKey));
+        let _closed = house.closed().await;
+        // Whatever stands there for a head: the register is read, and not proved.
+        write_beside(&database, "UPDATE checkpoint SET note = 'no head'");
+        assert!(matches!(proved_by(&database, &key), Err(Unproved::NotSigned(_))));
+    });
+}
+
+#[test]
+fn a_signed_head_of_other_leaves_proves_nothing() {
+    on_sqlite(|database| async move {
+        let house = House::open(&database).await;
+        let dir = tempfile::tempdir().unwrap();
+        let fork = Database::Sqlite(dir.path().join("fork.db"));
+        let size = put(&copied(&database).0, &fork, &Place::default()).unwrap().manifest.size;
+        let beside = house.open_beside(&fork).await.unwrap();
+        beside.record(vec![in_force("policies")]).await.unwrap();
+        assert_eq!(beside.head().size, size + 1);
+        beside.close().await;
+        // As long, and of something else.
+        house.ledger.record(vec![in_force("owners")]).await.unwrap();
+        let note = house.checkpoint().await;
+        assert_eq!(house.ledger.head().size, size + 1);
+        write_beside(&fork, &format!("INSERT INTO checkpoint (size, note) VALUES ({}, '{note}')", size + 1));
+        let key = house.ledger.verifier_key(&house.log).unwrap();
+        assert_eq!(proved_by(&database, &key), Ok(Vec::new()));
+        assert_eq!(proved_by(&fork, &key), Err(Unproved::OtherLeaves));
+        let _closed = house.closed().await;
     });
 }
 

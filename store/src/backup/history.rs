@@ -1,4 +1,5 @@
-//! The tree that the leaves of a stream make, held against the head that it says, and against heads that are known from elsewhere.
+//! The tree that the leaves of a stream make, held against the head that it says, and against heads that are known from elsewhere; and what it
+//! was where a checkpoint speaks of it. That one is judged by whoever has the log's key: no stream is refused for it.
 
 use crate::log::{FullTile, Hash, Head, Tree, leaf_hash};
 use crate::nouns::error::StoreError;
@@ -10,11 +11,20 @@ pub(super) struct History {
     tree: Tree,
     full: Vec<FullTile>,
     known: Vec<Kept>,
+    /// How many leaves a checkpoint says.
+    marked: Option<u64>,
+    /// The tree when it was that large.
+    at_mark: Option<Head>,
 }
 
 impl History {
     pub fn new(known: &[Kept]) -> History {
-        History { tree: Tree::default(), full: Vec::new(), known: known.to_vec() }
+        History { tree: Tree::default(), full: Vec::new(), known: known.to_vec(), marked: None, at_mark: None }
+    }
+
+    /// The same, which remembers the tree of so many leaves.
+    pub fn marking(self, size: Option<u64>) -> History {
+        History { marked: size, ..self }
     }
 
     /// The next row of `leaf`.
@@ -28,6 +38,9 @@ impl History {
         }
         self.tree.append(found, &mut self.full);
         self.full.clear();
+        if self.marked == Some(self.tree.size()) {
+            self.at_mark = Some(self.head());
+        }
         self.meet()
     }
 
@@ -49,6 +62,11 @@ impl History {
     /// The head, once all leaves came.
     pub fn head(&self) -> Head {
         Head { size: self.tree.size(), root: self.tree.root() }
+    }
+
+    /// The tree of as many leaves as were to be remembered; none where there are fewer.
+    pub fn at_mark(&self) -> Option<Head> {
+        self.at_mark
     }
 
     /// Whether the row of the head says what the leaves amount to.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::forms::schema::MIGRATIONS;
-use crate::log::{Head, check_origin};
+use crate::log::{Checkpoint, Head, check_origin};
 use crate::nouns::error::StoreError;
 
 /// The form of the stream; another is refused.
@@ -91,6 +91,11 @@ impl Manifest {
             engine: engine.to_owned(),
             schema: schema(),
         }
+    }
+
+    /// How many leaves its checkpoint says; none where it has none, or something that is none.
+    pub(super) fn signed_size(&self) -> Option<u64> {
+        self.checkpoint.as_deref().and_then(|note| Checkpoint::parse(note).ok()).map(|checkpoint| checkpoint.size)
     }
 
     /// Whether this program can read what follows.

@@ -5,8 +5,10 @@
 //! the SHA-256 of all before it. Whoever has no more than `head -1` and a JSON reader can tell what a backup is.
 //!
 //! Trusted for: nothing. A stream proves by its last line that it is whole, and not whose it is: that is the log's matter, whose head a
-//! restored register is held against.
+//! restored register is held against, and whose key proves its files (`contents`).
 
+mod awaited;
+mod contents;
 mod copy;
 mod held;
 mod history;
@@ -16,7 +18,9 @@ mod restore;
 mod settings;
 mod walk;
 
+pub use awaited::settings_unsigned;
+pub use contents::{Contents, Unproved};
 pub use copy::back_up;
 pub use held::HeldLog;
 pub use manifest::{About, BackedUp, COMPANION_BYTES_MAX, COMPANIONS_MAX, Companion, LINE_BYTES_MAX, Manifest};
-pub use restore::{Contents, Place, look_through, restore, restore_looking};
+pub use restore::{Place, look_through, restore, restore_looking};

@@ -1,16 +1,17 @@
 //! A stream, back into an empty database, whole or not at all; or only looked through.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::contents::Contents;
 use super::manifest::{BackedUp, Companion, Manifest};
 use super::parts::Part;
 use super::settings::Settings;
 use super::walk::{Sink, walk};
 use crate::forms::schema::make_tables;
+use crate::log::Head;
 use crate::nouns::database::Database;
 use crate::nouns::error::StoreError;
 use crate::sql::{Cell, Sql, Use, Value, connect_with, make, own_sessions};
@@ -28,23 +29,11 @@ pub struct Place {
     pub known: Vec<Kept>,
 }
 
-/// What a backup has beside the register.
-#[derive(Clone, Debug)]
-pub struct Contents {
-    /// Of all of it.
-    pub backed_up: BackedUp,
-    /// The files.
-    pub companions: Vec<Companion>,
-    /// What its register says was in force, by the ids of the records ([`SETTING`](crate::SETTING)): the newest of each, as its leaf has it;
-    /// null where the row is not what the leaf stands for.
-    pub settings: BTreeMap<String, serde_json::Value>,
-}
-
 /// Reads a stream whole, and answers the files that lie in it. Writes nothing.
 pub fn look_through(input: &mut dyn BufRead, each: &mut dyn FnMut(Progress)) -> Result<Contents, StoreError> {
     let mut looking = Looking::default();
-    let backed_up = walk(input, &[], &mut looking, each)?;
-    Ok(Contents { backed_up, companions: looking.companions, settings: looking.settings.said() })
+    let walked = walk(input, &[], &mut looking, each)?;
+    Ok(looking.contents(walked))
 }
 
 #[derive(Default)]
@@ -74,6 +63,12 @@ impl Looking {
             "record" => self.settings.record(row),
             _ => {}
         }
+    }
+
+    /// What it saw, of a stream that was walked to its end.
+    fn contents(self, (backed_up, at_checkpoint): (BackedUp, Option<Head>)) -> Contents {
+        let (settings, leaves) = self.settings.told();
+        Contents { backed_up, companions: self.companions, settings, leaves, at_checkpoint }
     }
 }
 
@@ -120,12 +115,12 @@ fn fill(
     sql.execute("DELETE FROM head WHERE id = $1", &[Value::Int(1)])?;
     let looking = Looking::default();
     let mut filling = Filling { sql, origin: place.origin.as_deref(), part: None, rows: Vec::new(), looking };
-    let backed_up = walk(input, &place.known, &mut filling, each)?;
+    let walked = walk(input, &place.known, &mut filling, each)?;
     filling.flush()?;
-    let Looking { companions, settings } = filling.looking;
+    let looking = filling.looking;
     // A crash up to here: no register. From here on: all of it.
     sql.commit()?;
-    Ok(Contents { backed_up, companions, settings: settings.said() })
+    Ok(looking.contents(walked))
 }
 
 struct Filling<'a> {

@@ -1,7 +1,7 @@
 //! What the register of a stream says was in force: of each part (policies, profiles, settings) the newest record, as its leaf has it.
 //!
-//! The files beside a register are proved by nothing but this. Who makes a whole stream makes it too; whoever restores that has a register of
-//! another history, which the start refuses.
+//! The files beside a register are proved by nothing but this. Who makes a whole stream makes it too: so it counts as far as a head reaches that
+//! the log's key signed (`contents`).
 
 use std::collections::BTreeMap;
 
@@ -53,9 +53,12 @@ impl Settings {
         }
     }
 
-    /// What each says.
-    pub fn said(self) -> BTreeMap<String, Json> {
-        self.said
+    /// What each says, and which leaf has it.
+    pub fn told(self) -> (BTreeMap<String, Json>, BTreeMap<String, u64>) {
+        // A number that is none of a leaf's is covered by no head.
+        let leaf = |leaf: i64| u64::try_from(leaf).unwrap_or(u64::MAX);
+        let leaves = self.newest.into_iter().map(|(id, (index, _))| (id, leaf(index))).collect();
+        (self.said, leaves)
     }
 }
 

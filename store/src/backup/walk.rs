@@ -14,6 +14,7 @@ use super::manifest::{
 };
 use super::parts::{PARTS, Part};
 use crate::forms::lines::row_of;
+use crate::log::Head;
 use crate::nouns::error::StoreError;
 use crate::sql::Cell;
 use crate::verify::{Kept, Progress};
@@ -28,13 +29,14 @@ pub(super) trait Sink {
     fn row(&mut self, part: &'static Part, row: Vec<Cell>) -> Result<(), StoreError>;
 }
 
-/// Reads a stream to its end. What is missing, altered, exchanged or too much is an error, and the sink's work is void.
+/// Reads a stream to its end; answers what it is, and the tree that its leaves make where its checkpoint speaks of them. What is missing,
+/// altered, exchanged or too much is an error, and the sink's work is void.
 pub(super) fn walk(
     input: &mut dyn BufRead,
     known: &[Kept],
     sink: &mut dyn Sink,
     each: &mut dyn FnMut(Progress),
-) -> Result<BackedUp, StoreError> {
+) -> Result<(BackedUp, Option<Head>), StoreError> {
     let mut lines = Lines { input, digest: Context::new(&SHA256), bytes: 0, number: 0 };
     let first = lines.next()?;
     let manifest: Manifest = serde_json::from_slice(&first)
@@ -42,7 +44,8 @@ pub(super) fn walk(
     manifest.check()?;
     lines.covers(&first);
     sink.begin(&manifest)?;
-    let (mut history, mut rows, mut names) = (History::new(known), BTreeMap::new(), BTreeSet::new());
+    let (mut history, mut rows, mut names) =
+        (History::new(known).marking(manifest.signed_size()), BTreeMap::new(), BTreeSet::new());
     let (mut files, mut left, mut at): (u64, _, Option<&'static Part>) = (0, PARTS.iter(), None);
     loop {
         let text = lines.next()?;
@@ -50,7 +53,8 @@ pub(super) fn walk(
             if left.next().is_some() {
                 return Err(lines.wrong("a table is missing"));
             }
-            return lines.end(&text, manifest, &history, rows, files);
+            let backed_up = lines.end(&text, manifest, &history, rows, files)?;
+            return Ok((backed_up, history.at_mark()));
         }
         if text.starts_with(TABLE) {
             let part = left.next().filter(|part| text == format!("{{\"table\":\"{}\"}}\n", part.table.name).as_bytes());
