@@ -2,9 +2,12 @@
 
 mod beside;
 mod drill;
+mod key;
 mod proved;
+mod public;
 mod settings;
 mod words;
+mod writing;
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +18,6 @@ use serde_json::json;
 use store::{BackedUp, Contents, Database, Kept, Pins, Place, Report, StoreError};
 
 use super::backup::{access, database_of, identities};
-use super::files;
 use crate::Global;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
@@ -36,7 +38,7 @@ pub struct Args {
     /// Write only the files that lie beside the register (configuration, policies, profiles) into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "drill")]
     files: Option<PathBuf>,
-    /// Write them although the register in the backup does not say that they were in force
+    /// Write them although the register in the backup does not say that they were in force, or no key of the log proves that register
     #[arg(long, requires = "files")]
     unproved_files: bool,
     /// Write what chancery.toml says of which the log is told nothing, as it was shown, though this place does not say it: modules, programs,
@@ -167,13 +169,9 @@ fn source(from: &str, access: &Access, json: bool) -> Result<Source, BackupError
 
 /// Verifies what was restored, against the signed head that came with it and the key that is known from elsewhere.
 async fn verified(database: Database, back: &BackedUp, config: Option<&Config>) -> Result<Report, Failure> {
-    let key = config.map(|config| config.file.parent().unwrap_or(Path::new(".")).join("log.vkey"));
-    let key = key.filter(|path| path.exists()).map(|path| files::text(&path, KEY_BYTES_MAX)).transpose()?;
-    let pins = Pins {
-        checkpoint: back.manifest.checkpoint.clone(),
-        verifier_key: key.map(|key| key.trim().to_owned()),
-        kept: Vec::new(),
-    };
+    let key = config.map(|config| key::of_place(&config.file)).transpose()?.flatten();
+    let pins =
+        Pins { checkpoint: back.manifest.checkpoint.clone(), verifier_key: key.map(|key| key.text), kept: Vec::new() };
     let work = move || {
         let bar = Bar::new();
         let report = store::verify_pinned(database, &pins, &mut |progress| bar.is_at(progress));
@@ -186,8 +184,6 @@ async fn verified(database: Database, back: &BackedUp, config: Option<&Config>) 
         .or_fail("cannot read what was restored")
 }
 
-/// A verifier key is a line.
-const KEY_BYTES_MAX: u64 = 64 << 10;
 /// Findings that are shown to eyes.
 const FINDINGS_SHOWN: usize = 20;
 

@@ -37,6 +37,13 @@ impl Folder {
         Ok(taken)
     }
 
+    /// Makes what is not there, as [`private_folder`] does.
+    pub fn take_private(path: &Path) -> Result<Self, Failure> {
+        let taken = Self { made: missing(path) };
+        private_folder(path)?;
+        Ok(taken)
+    }
+
     /// Makes what is not there, as [`empty_folder`] does, and refuses what it refuses.
     pub fn take_empty(path: &Path) -> Result<Self, Failure> {
         let taken = Self { made: missing(path) };

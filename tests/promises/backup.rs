@@ -346,6 +346,54 @@ fn files_that_were_not_in_force_are_not_written() {
 }
 
 #[test]
+fn a_register_that_this_places_key_did_not_sign_proves_no_file() {
+    let (house, file, identity) = backed_up();
+    // Whoever knows the recipient makes a whole house, whose files are those that its register says were in force ...
+    let stranger = House::started();
+    let public = succeed(command("age-keygen", &["-y", text(&identity)]));
+    let own = stranger.path("own.age");
+    stranger.run(&["backup", "--to", text(&own), "--recipient", public.trim()]);
+    // ... and puts what is known of this place into it.
+    let spoilt = stranger.path("spoilt.age");
+    std::fs::copy(&own, &spoilt).expect("a copy");
+    for name in ["chancery.toml", "log.vkey", "roots.pem"] {
+        let bytes = std::fs::read(house.ca(name)).expect(name);
+        let forged = forged(&stranger, (&spoilt, &identity), name, &bytes);
+        std::fs::rename(forged, &spoilt).expect("its name");
+    }
+    let dir = house.path("again");
+    let files = |from: &Path, more: &[&str], is_known: bool| {
+        let from = ["restore", text(from), "--identity", text(&identity), "--files", text(&dir)];
+        let mut files = house.command(&[&from[..], more].concat());
+        if !is_known {
+            files.env_remove("CHANCERY_CONFIG");
+        }
+        files.output().expect("the binary runs")
+    };
+    let no_word: &[&str] = &[];
+    for (is_known, whose) in [(true, "the key of this place's log ("), (false, "the log.vkey in the backup itself")] {
+        for more in [no_word, &["--accept-config"]] {
+            let refused = files(&spoilt, more, is_known);
+            let says = said(&refused);
+            assert_eq!(refused.status.code(), Some(3), "{says}");
+            let not_signed = "does not prove it: it did not sign the newest head in the backup";
+            assert!(says.contains(&format!("the register: {whose}")) && says.contains(not_signed), "{says}");
+            assert!(!dir.exists(), "what is refused leaves no folder");
+        }
+    }
+    let drill = house.output(&["restore", "--drill", text(&spoilt), "--identity", text(&identity)]);
+    let says = said(&drill);
+    assert!(drill.status.code() == Some(5) && says.contains("the key of this place's log"), "{says}");
+    // Under a key of its own it is as good as that key: somebody looks at it first.
+    let refused = files(&own, &[], false);
+    let says = said(&refused);
+    assert!(refused.status.code() == Some(3) && says.contains("are proved by this key alone"), "{says}");
+    // This place's own backup needs no word.
+    let written = files(&file, &[], true);
+    assert!(written.status.success(), "{}", said(&written));
+}
+
+#[test]
 fn what_decides_and_is_not_proved_is_shown_before_it_is_written() {
     let (house, file, identity) = backed_up();
     // Everything that the log is told is as it was.
@@ -455,7 +503,8 @@ fn the_service_makes_them_by_itself_and_keeps_as_many_as_is_said() {
     assert!(dir.join(&old[1]).exists() && foreign.iter().all(|name| dir.join(name).exists()), "{:?}", names(&dir));
     let drill =
         house.json(&["restore", "--drill", text(&dir.join(made().expect("a backup"))), "--identity", text(&identity)]);
-    assert_eq!(drill["opened"], true, "{drill}");
+    // The first one, too, has a signed head over what is in force.
+    assert_eq!((&drill["opened"], &drill["unproved"]), (&Value::Bool(true), &serde_json::json!([])), "{drill}");
     // Where it cannot be written, somebody is told.
     house.stop();
     std::fs::rename(&dir, house.path("away")).expect("the folder goes");

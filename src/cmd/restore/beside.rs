@@ -8,7 +8,9 @@ use policy::World;
 use serde_json::json;
 use store::{Companion, Contents};
 
+use super::key::{self, LogKey, Whose};
 use super::words::Words;
+use super::writing::write;
 use super::{proved, settings, shown, source, unread};
 use crate::cmd::backup::access;
 use crate::config::Config;
@@ -45,13 +47,13 @@ pub async fn run(
         std::mem::take(&mut found.companions).into_iter().partition(|file| settings::is_of_a_backup(&file.name));
     found.companions = ours;
     let strange: Vec<String> = strange.into_iter().map(|file| settings::line(&file.name)).collect();
-    let unproved = proved::unproved(&found, &dir);
+    let key = key::believed(&found, place)?;
+    let unproved = proved::unproved(&found, &dir, key.as_ref());
     if !unproved.is_empty() && !way.unproved_files {
         return Err(differs(&unproved));
     }
     let settings = settings::not_proved(&found, place, World::real().now())?;
-    let settings: Vec<String> =
-        settings.into_iter().map(|one| format!("{} = {}", settings::line(&one.name), one.says)).collect();
+    let settings: Vec<String> = settings.into_iter().map(|one| asked(&one, key.as_ref())).collect();
     if !settings.is_empty() && !way.accept_config {
         return Err(not_looked_at(&settings, &words, way.unproved_files));
     }
@@ -68,8 +70,15 @@ pub async fn run(
         output::notice(&format!("not proved by the log; look at it before you start: {setting}"), way.json);
     }
     write(&found.companions, &dir)?;
-    told(&found, &words, (&unproved, &settings, &strange), way.json);
+    told(&found, &words, (&unproved, &settings, &strange), key.as_ref(), way.json);
     Ok(())
+}
+
+/// A setting that somebody has to look at. The backup's own key proves its register, and nothing proves that key.
+fn asked(one: &settings::Setting, key: Option<&LogKey>) -> String {
+    let is_its_own = one.name == key::FILE && key.is_some_and(|key| matches!(key.whose, Whose::Backup));
+    let more = if is_its_own { "; policies, profiles and the rest are proved by this key alone" } else { "" };
+    format!("{} = {}{more}", settings::line(&one.name), one.says)
 }
 
 /// What is in it, and which one it was.
@@ -98,11 +107,12 @@ async fn looked_through(
 
 /// They are not what was in force.
 fn differs(unproved: &[String]) -> Failure {
-    let says = "the files in this backup are not those that its register says were in force: nothing was written";
+    let says = "it is not proved that the files in this backup are those that were in force: nothing was written";
     each(says, unproved).help(
         "somebody else may have made this backup, or files were changed since the service read them last: take another backup (where that \
-         service runs still: `systemctl reload chancery`, then `chancery backup`); or look at each with --unproved-files in a folder of its own, \
-         before a service reads them",
+         service runs still: `systemctl reload chancery`, then `chancery backup`). Where the log has another key now than this place's log.vkey, \
+         put that one there, if you know it from elsewhere (/log/key of a service that you trust). Or look at each with --unproved-files in a \
+         folder of its own, before a service reads them",
     )
 }
 
@@ -135,26 +145,21 @@ fn each(says: &str, all: &[String]) -> Failure {
     all.iter().fold(Failure::new(Exit::Refused, says), |failure, one| failure.since(one))
 }
 
-fn write(all: &[Companion], dir: &Path) -> Result<(), Failure> {
-    for Companion { name, bytes } in all {
-        let path = dir.join(name);
-        if let Some(folder) = path.parent() {
-            files::private_folder(folder)?;
-        }
-        files::write(&path, bytes, files::SECRET)?;
-    }
-    Ok(())
-}
-
 type NotProved<'a> = (&'a [String], &'a [String], &'a [String]);
 
-fn told(found: &Contents, words: &Words<'_>, (unproved, settings, strange): NotProved<'_>, json: bool) {
+fn told(
+    found: &Contents,
+    words: &Words<'_>,
+    (unproved, settings, strange): NotProved<'_>,
+    key: Option<&LogKey>,
+    json: bool,
+) {
     let (dir, next) = (words.dir, words.next());
     let names: Vec<&str> = found.companions.iter().map(|companion| companion.name.as_str()).collect();
     if json {
         return output::json(&json!({
             "dir": dir, "files": names, "unproved": unproved, "settings_not_proved": settings, "left_out": strange,
-            "next": next, "backup": shown(&found.backed_up),
+            "key": key.map(|key| key.whose.as_str()), "next": next, "backup": shown(&found.backed_up),
         }));
     }
     names.iter().for_each(|name| output::line(files::shown(&dir.join(name))));

@@ -14,7 +14,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 use store::{Database, Ledger, LogConfig, Place};
 
-use super::{facts, findings, proved, put, settings, shown, told, verified};
+use super::key::{self, LogKey};
+use super::{facts, findings, proved, public, put, settings, shown, told, verified};
 use crate::cmd::backup::operator;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
@@ -33,7 +34,9 @@ pub async fn run(
     let place = Place { origin: config.map(|config| config.log_origin.clone()), known: Vec::new() };
     let mut found = put((from.clone(), json), identities, database.clone(), place, config).await?;
     found.companions.retain(|file| settings::is_of_a_backup(&file.name));
-    let unproved = proved::unproved(&found, Path::new(""));
+    let key = key::believed(&found, config.map(|config| config.file.as_path()))?;
+    let unproved = proved::unproved(&found, Path::new(""), key.as_ref());
+    let left_out = public::left_out(&found.companions);
     let back = found.backed_up;
     let report = verified(database.clone(), &back, config).await?;
     let drilled = Drilled {
@@ -58,13 +61,17 @@ pub async fn run(
     if json {
         let is_opened = tried.opened.as_ref().ok().map(Option::is_none);
         output::json(&json!({
-            "drill": shown(&back), "findings": findings(&report), "unproved": unproved, "opened": is_opened, "token": opened, "entry": tried.entry,
+            "drill": shown(&back), "findings": findings(&report), "unproved": unproved,
+            "key": key.as_ref().map(|key| key.whose.as_str()), "left_out": left_out, "opened": is_opened, "token": opened, "entry": tried.entry,
         }));
     } else {
         let mut facts = facts(&back, "a scratch place, which is gone", &report);
         facts.push(("opened by the token", opened.clone()));
         facts.push(("entry of the log", tried.entry.map_or_else(|| "none".to_owned(), |entry| entry.to_string())));
-        facts.push(("files beside it", files(&unproved)));
+        facts.push(("files beside it", files(&unproved, key.as_ref())));
+        if !left_out.is_empty() {
+            facts.push(("left out of it", left_out.join(", ")));
+        }
         output::facts(&facts);
         told(&report);
         unproved.iter().for_each(|why| output::line(output::printable(&format!("not proved: {why}"))));
@@ -78,7 +85,7 @@ pub async fn run(
         0 if unproved.is_empty() => Ok(()),
         0 => Err(Failure::new(
             Exit::Findings,
-            "the files in this backup are not those that its register says were in force: `restore --files` would refuse them",
+            "it is not proved that the files in this backup are those that were in force: `restore --files` would refuse them",
         )
         .help(
             "where files were changed and no service read them: `systemctl reload chancery`, then `chancery backup`, and a drill of that one; where \
@@ -89,11 +96,12 @@ pub async fn run(
     }
 }
 
-/// What `--files` would say of them.
-fn files(unproved: &[String]) -> String {
-    match unproved.len() {
-        0 => "as they were in force".to_owned(),
-        n => format!("would be refused: {n} part(s) are not what was in force"),
+/// What `--files` would say of them, and by whose word.
+fn files(unproved: &[String], key: Option<&LogKey>) -> String {
+    match (unproved.len(), key) {
+        (0, Some(key)) => format!("as they were in force, by {}", key.whose),
+        (0, None) => "as they were in force".to_owned(),
+        (n, _) => format!("would be refused: {n} part(s) are not proved to be what was in force"),
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! Encryption to recipients proves nothing of who wrote a backup, and a policy of it decides from the next start on. So what decides is
 //! written where its hash is the one that the log has: policies, owners, profiles, limits, what administrators prove. The register is proved
-//! by itself, at its start; `[hsm]`, `[database]` and whatever else the log is not told of are shown to somebody first (`settings`).
+//! by itself, at its start; here it counts as far as a head of it reaches that the log's key signed (`key`), since whoever knows a recipient
+//! makes a register that agrees with his files. `[hsm]`, `[database]` and whatever else the log is not told of are shown to somebody first
+//! (`settings`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 
 use ca::{Amendment, Profiles};
@@ -12,22 +15,64 @@ use policy::Policies;
 use serde_json::Value;
 use store::Contents;
 
+use super::key::LogKey;
 use crate::config::InForce;
 
-/// What of the files that decide is not what was in force, a sentence each; none where all of it is. `dir`: where they are to lie.
-pub fn unproved(found: &Contents, dir: &Path) -> Vec<String> {
+/// What of the files that decide is not proved to have been in force, a sentence each; none where all of it is. First, where it is so: that
+/// the key does not prove the register, and so nothing is. `dir`: where they are to lie.
+pub fn unproved(found: &Contents, dir: &Path, key: Option<&LogKey>) -> Vec<String> {
+    let (later, mut all) = match later(found, key) {
+        Ok(later) => (later, Vec::new()),
+        Err(why) => (BTreeSet::new(), vec![why]),
+    };
     match in_files(found, dir) {
-        Ok((here, instance)) => differences(&here, &found.settings, instance)
-            .into_iter()
-            .map(|(part, why)| format!("{part}: {why} ({})", files_of(&part, found, instance)))
-            .collect(),
-        Err(why) => vec![why],
+        Ok((here, instance)) => {
+            let differ = differences(&here, &found.settings, &later, instance).into_iter();
+            all.extend(differ.map(|(part, why)| format!("{part}: {why} ({})", files_of(&part, why, found, instance))));
+        }
+        Err(why) => all.push(why),
+    }
+    all
+}
+
+/// Of which records the register's word does not count, by this key; or why it counts of none.
+fn later<'a>(found: &'a Contents, key: Option<&LogKey>) -> Result<BTreeSet<&'a str>, String> {
+    let none = || {
+        "the register: nothing proves it, neither this place nor the backup has the key of its log (log.vkey)"
+            .to_owned()
+    };
+    let key = key.ok_or_else(none)?;
+    found.proved_by(&key.text).map_err(|why| format!("the register: {} does not prove it: {why}", key.whose))
+}
+
+/// Why a part is not proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// Something else was in force.
+    Another,
+    /// The log says nothing of it.
+    Untold,
+    /// It was in force, and the files do not have it.
+    LeftOut,
+    /// What the log says of it is covered by no signed head.
+    Later,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Why::Another => "it is another than was in force",
+            Why::Untold => "the log does not say that it was in force",
+            Why::LeftOut => "it was in force, and is not here",
+            Why::Later => "what the log says of it came after its last signed head",
+        })
     }
 }
 
-/// In which files a part stands; of the policies those that the text in force does not have.
-fn files_of(part: &str, found: &Contents, instance: u16) -> String {
+/// In which files a part stands; of other policies those that the text in force does not have.
+fn files_of(part: &str, why: Why, found: &Contents, instance: u16) -> String {
     match part {
+        "policies" if why == Why::Later => "policies/".to_owned(),
         "policies" => {
             let body = found.settings.get(&Amendment::record_id(part, instance));
             let files = found.companions.iter().filter_map(|file| {
@@ -87,27 +132,32 @@ fn text(bytes: &[u8], name: &str) -> Result<String, String> {
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| format!("{name}: it is not text"))
 }
 
-/// What differs, part by part, and how: of what is here, and of what was in force and is not.
+/// What is not proved, part by part, and why: of what is here, and of what was in force and is not. `later`: the records of which the
+/// register's word does not count.
 fn differences(
     here: &BTreeMap<String, String>,
     said: &BTreeMap<String, Value>,
+    later: &BTreeSet<&str>,
     instance: u16,
-) -> Vec<(String, &'static str)> {
+) -> Vec<(String, Why)> {
     let mut differ = Vec::new();
     for (part, hash) in here {
-        let there = said.get(&Amendment::record_id(part, instance)).and_then(|body| body["hash"].as_str());
-        match there {
-            Some(there) if there == hash => {}
-            Some(_) => differ.push((part.clone(), "it is another than was in force")),
-            None => differ.push((part.clone(), "the log does not say that it was in force")),
+        let id = Amendment::record_id(part, instance);
+        match said.get(&id).and_then(|body| body["hash"].as_str()) {
+            Some(there) if there != hash => differ.push((part.clone(), Why::Another)),
+            Some(_) if later.contains(id.as_str()) => differ.push((part.clone(), Why::Later)),
+            Some(_) => {}
+            None => differ.push((part.clone(), Why::Untold)),
         }
     }
     let own = Amendment::record_id("", instance);
-    let of_this_node = said.iter().filter_map(|(id, body)| Some((id.strip_suffix(&own)?, body)));
-    for (part, body) in of_this_node.filter(|(part, _)| !here.contains_key(*part)) {
+    let of_this_node = said.iter().filter_map(|(id, body)| Some((id, id.strip_suffix(&own)?, body)));
+    for (id, part, body) in of_this_node.filter(|(_, part, _)| !here.contains_key(*part)) {
         // What went out of force stands there without a hash; what is no object is not what its entry of the log stands for.
         if !body.is_object() || body["hash"].is_string() {
-            differ.push((part.to_owned(), "it was in force, and is not here"));
+            differ.push((part.to_owned(), Why::LeftOut));
+        } else if later.contains(id.as_str()) {
+            differ.push((part.to_owned(), Why::Later));
         }
     }
     differ
@@ -132,11 +182,12 @@ mod tests {
         let mut log: BTreeMap<String, Value> = ["owners", "policies", "profile web"].map(said).into();
         log.insert("profile old@3".to_owned(), json!({ "part": "profile old", "hash": null }));
         log.insert("profile db@4".to_owned(), json!({ "part": "profile db", "hash": "another node's" }));
-        assert!(differences(&here, &log, 3).is_empty());
+        let covered = BTreeSet::new();
+        assert!(differences(&here, &log, &covered, 3).is_empty());
         let told = |change: Change| {
             let mut log = log.clone();
             change(&mut log);
-            let told = differences(&here, &log, 3).into_iter();
+            let told = differences(&here, &log, &covered, 3).into_iter();
             told.map(|(part, why)| format!("{part}: {why}")).collect::<Vec<_>>()
         };
         let another = told(|log| drop(log.insert("policies@3".to_owned(), json!({ "hash": "of something else" }))));
@@ -148,7 +199,11 @@ mod tests {
         }
         let missing = told(|log| drop(log.insert("profile ssh@3".to_owned(), json!({ "hash": "x" }))));
         assert_eq!(missing, ["profile ssh: it was in force, and is not here"]);
-        assert_eq!(differences(&here, &log, 9).len(), 3, "of a node that never began nothing is said");
+        assert_eq!(differences(&here, &log, &covered, 9).len(), 3, "of a node that never began nothing is said");
+        // What no signed head covers: that something is in force, and that something is no more.
+        let later = BTreeSet::from(["policies@3", "profile old@3", "profile db@4"]);
+        let told = differences(&here, &log, &later, 3);
+        assert_eq!(told, [("policies".to_owned(), Why::Later), ("profile old".to_owned(), Why::Later)]);
     }
 
     #[test]

@@ -9,21 +9,19 @@ use std::path::Path;
 
 use policy::Timestamp;
 use ring::digest::{SHA256, digest};
-use store::{COMPANION_BYTES_MAX, Companion, Contents};
+use store::{COMPANION_BYTES_MAX, Contents};
 use toml::{Table, Value};
 
 use super::proved::CONFIG;
+use super::public;
 use crate::config::InForce;
 use crate::failure::Failure;
 use crate::files;
-use crate::trust::anchors;
 
 /// What the log is told: as `proved` has it.
 const TOLD: [&str; 3] = ["login.", "server.limits.", "server.log"];
 /// The owners, which the log is told too.
 const OWNERS: &str = "owner";
-/// Of these files it is told nothing.
-const KEYS: [&str; 2] = ["log.vkey", "roots.pem"];
 /// What makes the service somebody else's soonest is shown first, after the modules that it loads: what it runs, what it dials, who reads its
 /// backups, by what it is known, where its keys and its register are.
 const FIRST: [&str; 10] = [
@@ -40,8 +38,6 @@ const FIRST: [&str; 10] = [
 ];
 /// Of a value so many characters are shown, and of the rest its SHA-256.
 const LINE_CHARS_MAX: usize = 600;
-/// A key that is longer is none.
-const VERIFIER_BYTES_MAX: usize = 512;
 /// The rest of what a backup has.
 const FOLDERS: [(&str, &str); 2] = [("policies/", ".cedar"), ("profiles/", ".toml")];
 
@@ -60,7 +56,7 @@ pub fn is_of_a_backup(name: &str) -> bool {
         let rest = name.strip_prefix(folder).and_then(|rest| rest.strip_suffix(extension));
         rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
     };
-    name == CONFIG || KEYS.contains(&name) || FOLDERS.into_iter().any(of_folder)
+    name == CONFIG || public::FILES.contains(&name) || FOLDERS.into_iter().any(of_folder)
 }
 
 /// What is not proved, and is not what the place's own configuration, in this file, says too; what weighs most first.
@@ -69,15 +65,8 @@ pub fn not_proved(found: &Contents, place: Option<&Path>, now: Timestamp) -> Res
     let there = there.map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).unwrap_or_default();
     let here = place.map(|file| files::text(file, COMPANION_BYTES_MAX as u64)).transpose()?;
     let mut all = differing(&there, here.as_deref());
-    for Companion { name, bytes } in &found.companions {
-        let is_here = || {
-            let file = place.and_then(Path::parent)?.join(name);
-            files::read(&file, COMPANION_BYTES_MAX as u64).ok()
-        };
-        if KEYS.contains(&name.as_str()) && is_here().as_deref() != Some(bytes.as_slice()) {
-            all.push(Setting { name: name.clone(), says: known_by(name, bytes, now) });
-        }
-    }
+    let public = public::differing(&found.companions, place, now)?.into_iter();
+    all.extend(public.map(|(name, says)| Setting { name: name.to_owned(), says }));
     all.sort_by_key(|setting| rank(&setting.name));
     all.iter_mut().for_each(|setting| setting.says = line(&setting.says));
     Ok(all)
@@ -103,25 +92,6 @@ fn rank(name: &str) -> usize {
     match is_module {
         true => 0,
         false => 1 + FIRST.iter().position(|first| name.starts_with(first)).unwrap_or(FIRST.len()),
-    }
-}
-
-/// The roots and the log's key by what people compare: the subject of each root and its SHA-256, as `chancery trust show` has them; the key
-/// itself, and the SHA-256 of its file.
-fn known_by(name: &str, bytes: &[u8], now: Timestamp) -> String {
-    let file = format!("SHA-256 of the file {}", hex::encode(digest(&SHA256, bytes)));
-    if name == "log.vkey" {
-        return match std::str::from_utf8(bytes) {
-            Ok(key) if key.len() <= VERIFIER_BYTES_MAX => format!("{}, {file}", key.trim()),
-            Ok(_) | Err(_) => format!("(no key of a log) {file}"),
-        };
-    }
-    match anchors(bytes, now) {
-        Ok(roots) => {
-            let roots = roots.iter().map(|root| format!("{}, SHA-256 {}", root.subject, root.fingerprint));
-            roots.collect::<Vec<_>>().join("; ")
-        }
-        Err(why) => format!("(not roots alone: {why}) {file}"),
     }
 }
 
@@ -305,24 +275,6 @@ mod tests {
             "server.https",
         ];
         assert_eq!(names, first);
-    }
-
-    #[test]
-    fn roots_and_the_logs_key_are_shown_by_what_people_compare() {
-        use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
-        let now = Timestamp::from_unix(1_800_000_000);
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "Our Root");
-        let root = params.self_signed(&KeyPair::generate().expect("a key")).expect("signs");
-        let says = known_by("roots.pem", root.pem().as_bytes(), now);
-        let hash = crate::trust::Fingerprint::of(root.der()).to_string();
-        assert!(says.contains("Our Root") && says.ends_with(&format!("SHA-256 {hash}")), "{says}");
-        assert!(known_by("roots.pem", b"x", now).starts_with("(not roots alone: "));
-        let says = known_by("log.vkey", b"ca.test/log+01020304+AAAA\n", now);
-        let hash = hex::encode(digest(&SHA256, b"ca.test/log+01020304+AAAA\n"));
-        assert_eq!(says, format!("ca.test/log+01020304+AAAA, SHA-256 of the file {hash}"));
-        assert!(known_by("log.vkey", &[b'x'; 1_000], now).starts_with("(no key of a log)"));
     }
 
     #[test]
