@@ -5,6 +5,7 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use backup::{Access, BackupError, Diary, Identities, Job, Last, Made, Recipients, Source, Target};
 use clap::Parser;
@@ -23,6 +24,10 @@ use crate::{house, output};
 const OPERATOR: &str = "system:operator";
 /// An identity file has some keys.
 const IDENTITY_BYTES_MAX: u64 = 64 << 10;
+/// A service signs the head of its log once a second: so long a backup waits for one that covers what is in force ...
+const SIGNED_LOOKS_MAX: u32 = 20;
+/// ... with this pause between two looks.
+const SIGNED_PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Parser)]
 #[command(after_help = HELP)]
@@ -87,6 +92,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Usage, "what went into a pipe cannot be read back").help(help));
     }
     let is_piped = matches!(target, Target::Pipe);
+    await_signed(&config.database, global.json || is_piped).await;
     let made = made(&config, target, recipients.clone()).await?;
     if let Some(identities) = identities {
         read_back(&made, identities, access).await?;
@@ -112,6 +118,22 @@ fn told(made: &Made, entry: Option<u64>) -> String {
     let entry = entry
         .map_or_else(|| "no entry of the log says so".to_owned(), |entry| format!("entry {entry} of the log says so"));
     format!("{}  {} bytes, {size} entries of the log, SHA-256 {}; {entry}", made.place, made.bytes, made.sha256)
+}
+
+/// Waits until a signed head covers what was told of policies, profiles and settings last: by it a restore proves the files of this backup.
+/// Where no service signs one, that is said, and the backup is made.
+async fn await_signed(database: &Database, quiet: bool) {
+    for _ in 0..SIGNED_LOOKS_MAX {
+        let database = database.clone();
+        match tokio::task::spawn_blocking(move || store::settings_unsigned(&database)).await {
+            Ok(Ok(true)) => tokio::time::sleep(SIGNED_PAUSE).await,
+            // Whatever cannot be asked now, the backup itself says.
+            Ok(Ok(false) | Err(_)) | Err(_) => return,
+        }
+    }
+    let says = "no signed head of the log covers yet what is in force: of this backup `restore --files` will not write it without a word; start the \
+                service, and make another";
+    output::notice(says, quiet);
 }
 
 async fn made(config: &Config, target: Target, recipients: Recipients) -> Result<Made, Failure> {

@@ -101,6 +101,10 @@ impl Keeper {
     async fn make(&mut self, plan: Plan, now: Timestamp) -> Result<(), String> {
         let (origin, watch) = (self.app.ledger().origin().to_owned(), self.app.backups().clone());
         let (recipients, kept) = (plan.recipients.texts(), self.app.backups().clone());
+        // By a signed head the files in it are proved. Where the token is away they are not, and all else is worth a backup.
+        if let Err(error) = self.app.authority().checkpoint().await {
+            tracing::warn!(task = TASK, cause = %chain(&error), "the head that is backed up is not signed");
+        }
         let work = move || {
             let companions = plan.beside.gather()?;
             let job = Job {
