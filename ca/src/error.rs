@@ -1,7 +1,7 @@
 //! What this room answers instead of a credential; variants are named for what the caller can do about it.
 
 use hsm::HsmError;
-use policy::Refusal;
+use policy::{Holder, Refusal};
 use store::{RefusalEntry, StoreError};
 
 use crate::intake::CsrError;
@@ -116,6 +116,8 @@ pub struct LintFailure {
     pub findings: Vec<Finding>,
     /// The leaf it becomes.
     pub(crate) leaf: Box<RefusalEntry>,
+    /// Of whom it is counted.
+    pub(crate) holder: Box<Holder>,
 }
 
 impl LintFailure {

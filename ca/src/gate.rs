@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use policy::{Action, Actor, Grant, Owner, Refusal, Resource};
-use store::{Ledger, RefusalEntry};
+use policy::{Action, Actor, Grant, Holder, Owner, Refusal, Resource};
+use store::{Ledger, RefusalEntry, StoreError};
 use tokio::task::JoinSet;
 
 use crate::error::{CaError, LintFailure};
@@ -40,13 +40,14 @@ impl Gate {
         &self.rules
     }
 
-    /// Decides, and writes the refusal leaf where policy refuses: no refusal is answered of which the log says nothing. Of one actor so
+    /// Decides, and writes the refusal leaf where policy refuses: no refusal is answered of which the log says nothing. Of one holder so
     /// many are leaves of their own, and the rest is counted there.
     pub(crate) async fn authorize(&self, actor: &Actor, action: Action, resource: Resource) -> Result<Grant, CaError> {
         match self.judge(actor, action, &resource) {
             Ok(grant) => Ok(grant),
             Err(refusal) => {
-                Box::pin(self.refusals.write(RefusalEntry::new(&refusal, target(&resource)))).await?;
+                let leaf = RefusalEntry::new(&refusal, target(&resource));
+                Box::pin(self.refusals.write(leaf, Holder::of(actor))).await?;
                 Err(CaError::Refused(refusal))
             }
         }
@@ -100,21 +101,24 @@ impl Refusals {
         if leaf.actor.proof == "system" && !self.is_news(leaf) {
             return failure.into();
         }
-        match self.write((**leaf).clone()).await {
+        match self.write((**leaf).clone(), *failure.holder).await {
             Ok(()) => failure.into(),
             Err(error) => error,
         }
     }
 
-    /// Writes down how many were refused beyond those that are leaves: of each actor whose window is over; at the end, of all. What the
+    /// Writes down how many were refused beyond those that are leaves: of each holder whose window is over; at the end, of all. What the
     /// register does not take is owed, and told by the next that asks; one of which nobody knows whether it was taken is told twice
-    /// rather than never.
+    /// rather than never. At the end there is no next: it waits for places in the register's queue as long as its caller waits for it.
     pub(crate) async fn tell_counted(&self, is_end: bool) -> Result<(), CaError> {
         // All at once, so that they share the register's commits: at the end of the service there are seconds for them.
         let mut writing = JoinSet::new();
         for sum in self.crowd.due(Instant::now(), is_end) {
             let ledger = self.ledger.clone();
-            writing.spawn(async move { (ledger.refuse(sum.leaf()).await, sum) });
+            writing.spawn(async move {
+                let written = told(|| ledger.refuse(sum.leaf()), is_end).await;
+                (written, sum)
+            });
         }
         let mut outcome = Ok(());
         while let Some(written) = writing.join_next().await {
@@ -127,7 +131,7 @@ impl Refusals {
     }
 
     fn is_counting(&self, actor: &Actor) -> bool {
-        self.crowd.is_counting(&actor.id, Instant::now())
+        self.crowd.is_counting(Holder::of(actor), Instant::now())
     }
 
     /// What was refused beyond what is leaves of its own, and to whom very often.
@@ -135,16 +139,10 @@ impl Refusals {
         self.crowd.state(Instant::now())
     }
 
-    async fn write(&self, refusal: RefusalEntry) -> Result<(), CaError> {
-        match self.crowd.note(refusal, Instant::now()) {
-            Noted::Told(leaf) => {
-                let actor = leaf.actor.id.clone();
-                self.ledger.refuse(leaf).await.inspect_err(|_| self.crowd.untold(&actor))?
-            }
-            Noted::Counting(leaf) => {
-                let actor = leaf.actor.id.clone();
-                self.ledger.refuse(leaf).await.inspect_err(|_| self.crowd.unsaid(&actor))?
-            }
+    async fn write(&self, refusal: RefusalEntry, holder: Holder) -> Result<(), CaError> {
+        match self.crowd.note(refusal, holder, Instant::now()) {
+            Noted::Told(place, leaf) => self.ledger.refuse(leaf).await.inspect_err(|_| self.crowd.untold(place))?,
+            Noted::Counting(place, leaf) => self.ledger.refuse(leaf).await.inspect_err(|_| self.crowd.unsaid(place))?,
             Noted::Counted => return Ok(()),
         };
         Ok(())
@@ -159,6 +157,19 @@ impl Refusals {
         }
         own.insert(about, Instant::now());
         true
+    }
+}
+
+/// Writes a number; `is_end`: where the queue is full it is tried until there is a place.
+async fn told<W>(write: impl Fn() -> W, is_end: bool) -> Result<u64, StoreError>
+where
+    W: Future<Output = Result<u64, StoreError>>,
+{
+    loop {
+        match write().await {
+            Err(StoreError::Busy { .. }) if is_end => tokio::time::sleep(QUEUE_PAUSE).await,
+            outcome => return outcome,
+        }
     }
 }
 
@@ -178,6 +189,29 @@ fn target(resource: &Resource) -> String {
 const OWN_AGAIN: Duration = Duration::from_secs(3600);
 /// ... and so many different ones in that time.
 const OWN_MAX: usize = 256;
+/// So long it rests where the queue of the register is full.
+const QUEUE_PAUSE: Duration = Duration::from_millis(5);
 /// Enough to know what it was about.
 const SHOWN_MAX: usize = 10;
 const TARGET_MAX: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_end_a_number_waits_for_its_place_in_the_queue() {
+        let asked = Cell::new(0_u64);
+        let write = || {
+            asked.set(asked.get() + 1);
+            let is_full = asked.get() < 4;
+            std::future::ready(if is_full { Err(StoreError::Busy { retry_after_secs: 1 }) } else { Ok(asked.get()) })
+        };
+        assert!(matches!(told(write, false).await, Err(StoreError::Busy { .. })), "the next that asks tells it");
+        assert!(matches!(told(write, true).await, Ok(4)));
+        let gone = || std::future::ready(Err(StoreError::Closed));
+        assert!(matches!(told(gone, true).await, Err(StoreError::Closed)), "nobody waits for a register that is gone");
+    }
+}

@@ -21,7 +21,8 @@ mod asking;
 mod deciding;
 
 pub use asking::{
-    Action, Actor, MAX_NAMES, MAX_PRINCIPALS, Method, Proof, Resource, ResourceKind, Role, SecondFactor, Strength,
+    Action, Actor, Holder, Kin, MAX_NAMES, MAX_PRINCIPALS, Method, Proof, Resource, ResourceKind, Role, SecondFactor,
+    Strength,
 };
 pub use deciding::{Alike, Claim, Demand, Grant, NameRules, OwnerRules, Policies, PolicyError, Refusal};
 pub use names::{DnsName, Name, Owner, Principal};

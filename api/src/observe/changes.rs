@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use policy::{Share, Shares};
+use policy::{Actor, Holder, Share, Shares};
 use ring::digest::{Context, SHA256};
 use secrets::{Changed, SecretError, Vault};
 use store::{Ledger, StoreError};
@@ -24,7 +24,7 @@ const LOOK: usize = 1_000;
 pub(crate) const TOLD_LEAVES_MAX: u64 = 1 << 20;
 /// So many wait at once, a quarter of all requests.
 pub(crate) const WAITERS_MAX: usize = 128;
-/// And of one caller.
+/// And of one holder, whatever certificate he shows: a quarter.
 pub(crate) const WAITERS_OF_ONE_MAX: usize = 32;
 
 /// The stream. Shared by all who ask.
@@ -32,8 +32,13 @@ pub(crate) struct ChangeFeed {
     vault: Vault,
     ledger: Ledger,
     held: Mutex<Held>,
-    waiting: Arc<Shares<()>>,
-    waiting_of_one: Arc<Shares<String>>,
+    places: Places,
+}
+
+/// Where to wait.
+struct Places {
+    all: Arc<Shares<()>>,
+    of_one: Arc<Shares<Holder>>,
 }
 
 /// All changes of the leaves from `from` up to `to`.
@@ -47,7 +52,7 @@ struct Held {
 /// A place of somebody who waits.
 pub(crate) struct Waiter {
     _all: Share<()>,
-    _of_one: Share<String>,
+    _of_one: Share<Holder>,
 }
 
 /// A page of the stream.
@@ -73,14 +78,12 @@ pub(crate) enum Standing {
 impl ChangeFeed {
     /// Over a register.
     pub(crate) fn new(vault: Vault, ledger: Ledger) -> Self {
-        let (waiting, waiting_of_one) = (Shares::new(WAITERS_MAX), Shares::new(WAITERS_OF_ONE_MAX));
-        Self { vault, ledger, held: Mutex::default(), waiting, waiting_of_one }
+        Self { vault, ledger, held: Mutex::default(), places: Places::new() }
     }
 
     /// A place to wait, where there is one.
-    pub(crate) fn waiter(&self, caller: &str) -> Option<Waiter> {
-        let _of_one = self.waiting_of_one.take(caller.to_owned())?;
-        Some(Waiter { _all: self.waiting.take(())?, _of_one })
+    pub(crate) fn waiter(&self, caller: &Actor) -> Option<Waiter> {
+        self.places.take(caller)
     }
 
     /// How many leaves this node knows.
@@ -167,6 +170,18 @@ impl ChangeFeed {
     }
 }
 
+impl Places {
+    fn new() -> Self {
+        Self { all: Shares::new(WAITERS_MAX), of_one: Shares::new(WAITERS_OF_ONE_MAX) }
+    }
+
+    /// By holder: a certificate that is renewed gives nobody more of them.
+    fn take(&self, caller: &Actor) -> Option<Waiter> {
+        let _of_one = self.of_one.take(Holder::of(caller))?;
+        Some(Waiter { _all: self.all.take(())?, _of_one })
+    }
+}
+
 /// Of changes that reach up to `through`, in a log that goes on to `newest`.
 fn heard(
     changes: impl Iterator<Item = Arc<Changed>>,
@@ -190,10 +205,29 @@ const TAG_BYTES: usize = 8;
 
 #[cfg(test)]
 mod tests {
-    use policy::{Owner, Timestamp};
+    use std::collections::BTreeSet;
+
+    use policy::{Name, Owner, Proof, Timestamp};
     use secrets::Happened;
 
     use super::*;
+
+    fn agent(serial: usize, name: &str) -> Actor {
+        let (serial, names) = (format!("{serial:032x}"), BTreeSet::from([Name::parse(name).expect("a name")]));
+        let id = format!("cert:{serial}");
+        Actor { id, proof: Proof::ClientCertificate { serial, names }, ..Actor::system("test") }
+    }
+
+    #[test]
+    fn a_renewed_certificate_has_no_more_places_to_wait() {
+        let places = Places::new();
+        let taken: Vec<Waiter> =
+            (0..WAITERS_OF_ONE_MAX).map(|serial| places.take(&agent(serial, "a.example")).expect("a place")).collect();
+        assert!(places.take(&agent(WAITERS_OF_ONE_MAX, "a.example")).is_none());
+        assert!(places.take(&agent(0, "b.example")).is_some(), "another has his own");
+        drop(taken);
+        assert!(places.take(&agent(WAITERS_OF_ONE_MAX, "a.example")).is_some());
+    }
 
     fn changed(record: u64) -> Arc<Changed> {
         Arc::new(Changed {

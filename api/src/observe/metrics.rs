@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::extract::MatchedPath;
-use ca::{OcspState, RefusalState, SigningTimes};
+use ca::{OcspState, REFUSED_APART_MAX, RefusalState, SigningTimes};
 use http::{Method, StatusCode};
 use lifecycle::RenewalCounts;
 use policy::Timestamp;
@@ -528,6 +528,15 @@ fn refusals(text: &mut String, state: &RefusalState) -> std::fmt::Result {
     let name = "chancery_refusals_untold";
     writeln!(text, "# HELP {name} Of those, how many no entry of the log tells yet.")?;
     writeln!(text, "# TYPE {name} gauge\n{name} {}", state.untold)?;
+    let name = "chancery_refused_apart";
+    writeln!(
+        text,
+        "# HELP {name} Actors who were refused lately and have a number of their own, {REFUSED_APART_MAX} at most."
+    )?;
+    writeln!(text, "# TYPE {name} gauge\n{name} {}", state.apart)?;
+    let name = "chancery_refusals_nameless";
+    writeln!(text, "# HELP {name} Refused requests of actors who are too many to have a number of their own.")?;
+    writeln!(text, "# TYPE {name} counter\n{name}_total {}", state.nameless)?;
     let name = "chancery_refused_insistently";
     writeln!(text, "# HELP {name} Actors who were refused so often lately that it is an alarm.")?;
     writeln!(text, "# TYPE {name} gauge\n{name} {}", state.insistent.len())
@@ -591,7 +600,7 @@ mod tests {
                     signing: vec![("spare".to_owned(), SigningTimes { failed: 2, ..SigningTimes::default() })],
                     tokens: vec![("main".to_owned(), true), ("spare".to_owned(), false)],
                     profiles: vec![("tls-server".to_owned(), true), ("vpn".to_owned(), false)],
-                    refusals: RefusalState { counted: 9, untold: 4, ..RefusalState::default() },
+                    refusals: RefusalState { counted: 9, untold: 4, nameless: 7, apart: 5, ..RefusalState::default() },
                     ..Own::default()
                 },
             )
@@ -613,6 +622,8 @@ mod tests {
             "chancery_signature_failures_total{token=\"spare\"} 2",
             "chancery_refusals_counted_total 9",
             "chancery_refusals_untold 4",
+            "chancery_refused_apart 5",
+            "chancery_refusals_nameless_total 7",
             "chancery_refused_insistently 0",
             "chancery_build_info{version=\"0.1.0\"} 1",
             "chancery_renewals_total{outcome=\"renewed\"} 0",

@@ -5,7 +5,7 @@
 //! 3. `collect`: who asked, with enough approvals, under the profile that was approved. *It is taken first, then signed*: a crash in
 //!    between costs a new request and never a second certificate.
 
-use policy::{Action, Actor, Resource, Timestamp};
+use policy::{Action, Actor, Holder, Resource, Timestamp};
 use store::{ActorStamp, Issued, Record, RecordFilter, StoreError};
 
 use crate::approvals::waiting::{Said, Waiting, WaitingState};
@@ -43,8 +43,8 @@ impl Approvals {
         if let Some(against) = trial.against.first() {
             return Err(CaError::BadRequest { what: "request", detail: format!("{}: {}", against.what, against.why) });
         }
-        let me = ActorStamp::from(actor);
-        self.check_room(&me.id).await?;
+        let holder = Holder::of(actor).to_string();
+        self.check_room(&holder).await?;
         let waiting = Waiting {
             profile: profile.name().to_owned(),
             profile_hash: hex::encode(profile.hash()),
@@ -53,7 +53,8 @@ impl Approvals {
             csr: pem::encode("CERTIFICATE REQUEST", request.csr.der()),
             validity_secs,
             replaces: request.replaces,
-            by: me.id,
+            by: actor.id.clone(),
+            holder,
             expires: office.ledger.cautious_time().plus_secs(WAITS_SECS),
             needs: profile.approvals(),
             approved: Vec::new(),
@@ -213,12 +214,12 @@ impl Approvals {
         }
     }
 
-    /// Whether one more of this actor may wait.
-    async fn check_room(&self, actor: &str) -> Result<(), CaError> {
+    /// Whether one more of this holder may wait.
+    async fn check_room(&self, holder: &str) -> Result<(), CaError> {
         let (mut waiting, now) = (0, self.now());
         for lookup in waits::from(now, WAITS_SECS) {
-            // Of one actor a few times the bound, with what expired in this span: no more is taken on.
-            let owner = Some(actor.to_owned());
+            // Of one holder a few times the bound, with what expired in this span: no more is taken on.
+            let owner = Some(holder.to_owned());
             let filter = RecordFilter { owner, lookup, limit: LOOKED_AT, ..RecordFilter::default() };
             for listed in self.certifier.office.ledger.record_page(KIND, filter).await? {
                 // Nobody collects one that somebody altered: it takes no place.
@@ -245,8 +246,8 @@ impl Approvals {
         let record = Record {
             kind: KIND,
             id: id.to_owned(),
-            // Whose request it is: of one actor so many wait.
-            owner: Some(waiting.by.clone()),
+            // Whose request it is: of one holder so many wait, whichever of his certificates he asked with.
+            owner: Some(waiting.holder.clone()),
             // Only what waits is counted: what is done makes room.
             lookup: waiting.is_open().then(|| waits::until(waiting.expires, WAITS_SECS)),
             expires: Some(waiting.expires),
@@ -291,9 +292,9 @@ fn missing(id: &str) -> CaError {
 const KIND: &str = "issuance-request";
 /// A week: somebody may be away for some days.
 const WAITS_SECS: i64 = 7 * 86_400;
-/// Of one actor: more is a queue that nobody reads.
+/// Of one holder: more is a queue that nobody reads.
 const WAITING_MAX: usize = 20;
-/// Those of one actor that are looked at: what expired stays behind.
+/// Those of one holder that are looked at: what expired stays behind.
 const LOOKED_AT: usize = 1_000;
 const PAGE: usize = 100;
 const WHY_BYTES_MAX: usize = 1_000;

@@ -25,6 +25,8 @@ pub struct Waiting {
     pub replaces: Option<String>,
     /// Who asked.
     pub by: String,
+    /// Who that is, whichever certificate he shows ([`policy::Holder`], hex).
+    pub holder: String,
     /// Until then it is approved and collected.
     pub expires: Timestamp,
     /// How many others are to approve.

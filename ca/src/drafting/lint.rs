@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use policy::Holder;
 use store::{ActorStamp, Entry, Kind, RefusalEntry};
 
 use crate::drafting::craft::Craft;
@@ -77,7 +78,8 @@ impl<C: Craft> Draft<C> {
             }
             false => {
                 let leaf = Box::new(leaf(&self.entry, &findings.0));
-                Err(LintFailure { findings: findings.0, leaf })
+                let holder = Box::new(Holder::of(self.grant.actor()));
+                Err(LintFailure { findings: findings.0, leaf, holder })
             }
         }
     }

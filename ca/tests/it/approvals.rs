@@ -131,6 +131,22 @@ async fn a_request_that_nobody_approves_ends_and_one_person_has_twenty() {
     authority.ask(&ann, server_request(&["www.example.com"])).await.unwrap();
 }
 
+/// A serial is no other person.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_certificate_leaves_no_more_requests_to_wait() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let authority = approving(&house, 1).await;
+    let names = || BTreeSet::from([Name::parse("www.example.com").unwrap()]);
+    let agent = |number: usize| {
+        let proof = Proof::ClientCertificate { serial: format!("{number:032x}"), names: names() };
+        Actor { id: format!("cert:{number:032x}"), proof, ..person("agent", Role::Agent) }
+    };
+    for number in 0..20 {
+        authority.ask(&agent(number), server_request(&["www.example.com"])).await.unwrap();
+    }
+    says(authority.ask(&agent(20), server_request(&["www.example.com"])).await, "20 requests of yours wait");
+}
+
 /// What nobody approved in time stays in the register for ever: it hides nothing that waits, and takes nobody's place.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_waits_is_found_whatever_expired_before_it() {

@@ -62,9 +62,10 @@ impl Acts {
             self.readings += 1;
         }
         if event == "refuse" {
-            let count = refusals_of(leaf);
+            let (count, by_several) = refusals_of(leaf);
             self.refused = self.refused.saturating_add(count);
-            let key = (id.to_owned(), action.clone());
+            let whose = if by_several { SEVERAL } else { id };
+            let key = (whose.to_owned(), action.clone());
             if self.refusals.len() < ACTORS_MAX || self.refusals.contains_key(&key) {
                 let refused = self.refusals.entry(key).or_default();
                 refused.count = refused.count.saturating_add(count);
@@ -101,10 +102,18 @@ impl Acts {
     }
 }
 
-/// How many refusals an entry stands for: one, or as many as it says, where what one actor was refused was only counted.
-fn refusals_of(leaf: &Value) -> u64 {
-    let counted = leaf["target"].as_str().and_then(|target| target.strip_suffix(" more refusals")?.parse().ok());
-    counted.unwrap_or(1)
+/// How many refusals an entry stands for: one, or as many as it says, where they were only counted; and whether they are those of several,
+/// of whom the entry names the last.
+fn refusals_of(leaf: &Value) -> (u64, bool) {
+    let target = leaf["target"].as_str().unwrap_or_default();
+    match target.strip_suffix(" of several actors").and_then(number) {
+        Some(of_several) => (of_several, true),
+        None => (number(target).unwrap_or(1), false),
+    }
+}
+
+fn number(target: &str) -> Option<u64> {
+    target.strip_suffix(" more refusals")?.parse().ok()
 }
 
 /// What a proof shows of who it is: what the log knows, and no more.
@@ -133,6 +142,9 @@ pub async fn first_since(client: &Client, since: &str, size: u64) -> Result<u64,
     Ok(low)
 }
 
+/// Who is said to have been refused what the log has as one number of several.
+const SEVERAL: &str = "several actors";
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -153,7 +165,11 @@ mod tests {
         assert_eq!((acts.entries, acts.readings, acts.refused), (4, 1, 1));
         let mut more = leaf("refuse", "read-secret", "", "2026-01-03T00:00:00Z");
         more["target"] = json!("41 more refusals");
-        assert_eq!((refusals_of(&more), refusals_of(&leaf("refuse", "x", "", ""))), (41, 1));
+        assert_eq!((refusals_of(&more), refusals_of(&leaf("refuse", "x", "", ""))), ((41, false), (1, false)));
+        more["target"] = json!("7 more refusals of several actors");
+        let mut others = Acts::default();
+        others.add(&more);
+        assert_eq!(others.refusals()[0][..3], [SEVERAL, "read-secret", "7"].map(str::to_owned));
         let row = ["token:ada", "token", "one: whoever has the token", "3", "1", "2026-01-03T00:00:00Z"];
         assert_eq!(acts.proofs(), [row.map(str::to_owned)]);
         let mut stepped_up = leaf("record", "", "admin", "2026-01-05T00:00:00Z");

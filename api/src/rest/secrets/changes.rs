@@ -114,7 +114,7 @@ pub(crate) async fn changes(
         }
         from = heard.through;
         if place.is_none() {
-            place = Some(feed.waiter(&actor.id).ok_or_else(full)?);
+            place = Some(feed.waiter(&actor).ok_or_else(full)?);
         }
         tokio::select! {
             () = feed.wait(from) => {}
