@@ -48,9 +48,9 @@ pub struct Given {
 pub enum OnChange {
     /// Nothing: the program keeps what it has.
     Nothing,
-    /// The program is ended (TERM, after this grace KILL) and started anew with the new values.
+    /// The program is ended (TERM, after this grace KILL), with it what it leaves behind, and started anew with the new values.
     Restart {
-        /// How long it has to end.
+        /// How long it has to end, and what it leaves behind in the same time.
         grace: Duration,
     },
     /// The places get the new values, then the program gets this signal.

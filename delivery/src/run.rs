@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, getpid, kill_process, set_child_subreaper};
 
-use crate::child::{Arrived, Change, Ended, Listening, Live, Running, USHER, usher};
+use crate::child::{Arrived, Change, ENDS, Ended, Listening, Live, Running, USHER, usher};
 use crate::error::{DeliveryError, Doing};
 use crate::masking::{Mask, Unmasked};
 use crate::nouns::Values;
@@ -100,7 +100,7 @@ pub fn run(
     }
     let (tell, events) = mpsc::channel();
     let told = tell.clone();
-    let _listening = Listening::begin(move |arrived| {
+    let _listening = Listening::begin(&[], move |arrived| {
         let _ = tell.send(Event::Signal(arrived));
     })?;
     let relay = move || changes.iter().map_while(|values| told.send(Event::Values(values)).ok()).for_each(drop);
@@ -114,8 +114,9 @@ pub fn run(
     let live = Live::new(mask);
     let stand = Stand::build(plan, &values, &helper)?;
     let running = Running::start(plan, &stand, &live, &helper)?;
-    let (next, kill_at, is_whole) = (None, None, true);
-    Run { plan, helper: &helper, live, current: values, is_whole, stand, running, next, kill_at, say }.watch(&events)
+    let (next, kill_at, is_whole, is_over) = (None, None, true, false);
+    let helper = helper.as_slice();
+    Run { plan, helper, live, current: values, is_whole, is_over, stand, running, next, kill_at, say }.watch(&events)
 }
 
 enum Event {
@@ -131,6 +132,8 @@ struct Run<'a> {
     current: Values,
     /// Whether that stands; not after an exchange that failed, perhaps midway.
     is_whole: bool,
+    /// Whether somebody ended us: nothing is started any more.
+    is_over: bool,
     // The program goes before what stands for it.
     running: Running,
     stand: Stand,
@@ -182,12 +185,16 @@ impl Run<'_> {
                 self.running.send(Signal::CONT);
             }
             Signal::WINCH => self.running.resize(arrived),
-            Signal::TERM | Signal::INT | Signal::HUP | Signal::QUIT => {
-                // Whoever ends us while the program is being restarted wants no new one.
-                self.next = None;
+            signal => {
+                // Whoever ends us while the program is being restarted wants no new one, whatever values come yet. TERM is the end at any
+                // time; an interrupt, a hangup or a quit may mean something else to a program that goes on.
+                let is_restarting = self.kill_at.is_some() || self.next.is_some();
+                if signal == Signal::TERM || (is_restarting && ENDS.contains(&signal)) {
+                    self.is_over = true;
+                    self.next = None;
+                }
                 self.running.pass(arrived);
             }
-            _ => self.running.pass(arrived),
         }
         Ok(None)
     }
@@ -210,6 +217,7 @@ impl Run<'_> {
         }
         let done = match self.plan.on_change {
             OnChange::Nothing => return,
+            OnChange::Restart { .. } if self.is_over => return,
             OnChange::Restart { grace } => self.end_for(values, grace),
             OnChange::Replace => self.exchange(values, None),
             OnChange::Signal(signal) => self.exchange(values, Some(signal)),
@@ -226,9 +234,7 @@ impl Run<'_> {
         self.mask(&values);
         if self.next.replace((stand, values)).is_none() && self.kill_at.is_none() {
             self.kill_at = Some(Instant::now() + grace);
-            self.running.send(Signal::TERM);
-            // One that is stopped would not see it.
-            self.running.send(Signal::CONT);
+            self.running.end();
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The program: its exit code, its signals, what it prints, and what it learns of changes.
+//! The program: its exit code, its signals, what it prints, and what it learns of changes while it runs.
 
 #[allow(dead_code)]
 #[path = "support/mod.rs"]
@@ -219,46 +219,6 @@ fn orphans_are_waited_for_when_that_is_asked() {
 }
 
 #[test]
-fn new_values_restart_the_program_even_one_that_does_not_want_to_end() {
-    for (trap, bound) in [("", ""), ("trap '' TERM;", ""), ("trap '' TERM;", "bound")] {
-        let script = format!("{trap} echo $$; printf '%s' \"$KEY\" | cut -c 8-15; while :; do sleep 0.01; done");
-        let plan: Vec<&str> = ["env=KEY", "restart", bound].into_iter().filter(|word| !word.is_empty()).collect();
-        let mut parent = Parent::start(&[FIRST], &plan, &["/bin/sh", "-c", &script]);
-        let before = parent.line();
-        assert_eq!(parent.line(), FIRST[7..15]);
-        parent.home.change(&[NEWER]);
-        let now = parent.line();
-        assert_ne!(now, before);
-        assert_eq!(parent.line(), NEWER[7..15]);
-        assert!(!lives(&before), "{plan:?}: there is one program at a time");
-        let program = Pid::from_raw(now.parse().unwrap()).unwrap();
-        parent.send(Signal::KILL);
-        match bound {
-            "" => {
-                let pid = parent.pid().as_raw_nonzero().to_string();
-                until(|| !lives(&pid));
-                // Nobody bound it.
-                rustix::process::kill_process(program, Signal::KILL).unwrap();
-            }
-            _ => until(|| !lives(&now)),
-        }
-        parent.end();
-    }
-}
-
-#[test]
-fn an_end_during_a_restart_starts_nothing() {
-    let script = "trap 'echo asked' TERM; trap 'echo ended; exit 7' INT; echo begun; while :; do sleep 0.01; done";
-    let mut parent = Parent::start(&[FIRST], &["memory=FILE", "restart"], &["/bin/sh", "-c", script]);
-    assert_eq!(parent.line(), "begun");
-    parent.home.change(&[NEWER]);
-    assert_eq!(parent.line(), "asked");
-    parent.send(Signal::INT);
-    let (status, out, _, _) = parent.end();
-    assert_eq!((status.code(), out.as_str()), (Some(7), "ended\n"));
-}
-
-#[test]
 fn new_values_stand_before_the_signal_and_both_are_masked() {
     let script = "d=$CREDENTIALS_DIRECTORY; was=$(cat $d/a $d/b); trap 'go=1' HUP; echo ready; while [ -z \"$go\" ]; do sleep 0.01; done; \
                   echo $was; cat $d/a $d/b; echo; cut -c 8-15 $d/a; cat $FILE | cut -c 8-15";
@@ -305,49 +265,4 @@ fn the_same_values_once_more_are_no_change() {
         assert_eq!(status.code(), Some(9), "{on_change}: {err}");
         assert_eq!(err.matches("notice: new values stand in their places").count(), 1, "{on_change}: {err}");
     }
-}
-
-#[test]
-fn a_restart_is_said_when_it_is_one_and_once() {
-    let script = "trap 'exit 9' USR1; trap 'echo asked' TERM; echo begun $(printf %s \"$KEY\" | cut -c 8-15); \
-                  while :; do sleep 0.01; done";
-    let mut parent = Parent::start(&[FIRST], &["env=KEY", "restart"], &["/bin/sh", "-c", script]);
-    assert_eq!(parent.line(), format!("begun {}", &FIRST[7..15]));
-    parent.home.change(&[NEWER]);
-    assert_eq!(parent.line(), "asked");
-    // While the first is being ended.
-    parent.home.change(&[SECOND]);
-    let (mut restarts, last) = (0, format!("begun {}", &SECOND[7..15]));
-    loop {
-        let line = parent.line();
-        restarts += usize::from(line.starts_with("begun"));
-        if line == last {
-            break;
-        }
-        assert!(line == "asked" || line.starts_with("begun"), "{line}");
-    }
-    parent.send(Signal::USR1);
-    let (status, _, err, _) = parent.end();
-    assert_eq!((status.code(), err.matches("the program was restarted").count()), (Some(9), restarts), "{err}");
-}
-
-#[test]
-fn what_a_program_has_that_is_being_ended_stays_masked_whatever_comes_meanwhile() {
-    let script = "trap 'echo asked' TERM; trap 'exit 9' USR1; \
-                  while :; do echo \"has $KEY\"; echo \"is $(printf %s \"$KEY\" | cut -c 8-15)\"; sleep 0.01; done";
-    let mut parent = Parent::start(&[FIRST], &["env=KEY", "restart"], &["/bin/sh", "-c", script]);
-    let reads_to = |parent: &mut Parent, end: &str| loop {
-        let line = parent.line();
-        assert!(line == "has [hidden]" || line == "asked" || line.starts_with("is "), "{line}");
-        if line == end {
-            return;
-        }
-    };
-    reads_to(&mut parent, &format!("is {}", &FIRST[7..15]));
-    parent.home.change(&[NEWER]);
-    reads_to(&mut parent, "asked");
-    parent.home.change(&[SECOND]);
-    reads_to(&mut parent, &format!("is {}", &SECOND[7..15]));
-    parent.send(Signal::USR1);
-    assert_eq!(parent.end().0.code(), Some(9));
 }

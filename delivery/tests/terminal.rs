@@ -130,7 +130,12 @@ fn an_interrupt_at_a_shared_terminal_comes_once() {
     // to come.
     let script =
         "n=0; trap 'n=$((n+1))' INT; echo ready; while [ $n -lt 1 ]; do sleep 0.05 & wait $!; done; sleep 0.2; exit $n";
-    for plan in [&["env=KEY", "inherited"][..], &["env=KEY", "inherited", "bound"], &["env=KEY"]] {
+    for plan in [
+        &["env=KEY", "inherited"][..],
+        &["env=KEY", "inherited", "bound"],
+        &["env=KEY", "inherited", "restart"],
+        &["env=KEY"],
+    ] {
         let mut seat = Seat::take(|_| parent_words(plan, script));
         seat.see("ready");
         seat.write("\x03");
@@ -167,7 +172,13 @@ fn a_new_size_is_passed_on() {
 
 #[test]
 fn a_job_is_suspended_and_resumed_from_the_shell() {
-    for plan in [&["env=KEY"][..], &["env=KEY", "inherited"], &["env=KEY", "inherited", "bound"]] {
+    for plan in [
+        &["env=KEY"][..],
+        &["env=KEY", "inherited"],
+        &["env=KEY", "inherited", "bound"],
+        &["env=KEY", "restart"],
+        &["env=KEY", "inherited", "restart"],
+    ] {
         let mut seat = Seat::shell();
         let script = "echo be''gun; read -r line; echo got $line $KEY | cut -c 1-14; exit 3";
         let words: Vec<String> =

@@ -30,4 +30,4 @@ pub use secret::Secret;
 pub use serial::{Instance, Serial, SerialText};
 pub use share::{Share, Shares, network};
 pub use text::{Malformed, hidden, shown, turns};
-pub use time::{Timestamp, Validity, World};
+pub use time::{Timestamp, Validity, World, span_secs};

@@ -3,6 +3,7 @@
 mod beside;
 mod drill;
 mod key;
+mod looked;
 mod proved;
 mod public;
 mod settings;
@@ -41,10 +42,10 @@ pub struct Args {
     /// Write them although the register in the backup does not say that they were in force, or no key of the log proves that register
     #[arg(long, requires = "files")]
     unproved_files: bool,
-    /// Write what chancery.toml says of which the log is told nothing, as it was shown, though this place does not say it: modules, programs,
-    /// targets, recipients, keys, paths
-    #[arg(long, requires = "files")]
-    accept_config: bool,
+    /// Write what chancery.toml says of which the log is told nothing, though this place does not say it (modules, programs, targets,
+    /// recipients, keys, paths): exactly what was shown with this digest
+    #[arg(long, value_name = "DIGEST", requires = "files")]
+    accept_config: Option<looked::Looked>,
     /// Restore into a scratch place, verify it there, open it with the token where that answers, and take it away again
     #[arg(long)]
     drill: bool,
@@ -56,9 +57,9 @@ pub struct Args {
 const HELP: &str = "\
 On a new host, with the token there (docs/BACKUP.md):
   chancery restore b.age --identity backup.key --files ./my-ca
-  # shows what the log does not prove; once you looked at it:
-  chancery restore b.age --identity backup.key --files ./my-ca \
-    --accept-config
+  # shows what the log does not prove, and its digest; once you looked:
+  chancery restore b.age --identity backup.key --files ./my-ca \\
+    --accept-config DIGEST
   chancery --config my-ca/chancery.toml restore b.age \\
     --identity backup.key
   chancery --config my-ca/chancery.toml audit resume --reason \"...\"

@@ -278,9 +278,13 @@ fn the_files_that_a_restore_needs_come_out_of_it() {
     let at = |setting: &str| said(&refused).find(setting).expect("it is named");
     assert!(at("because: hsm.module") < at("because: roots.pem") && at("because: log.vkey") < at("because: server."));
     // The command that it names is the next one, and that one names the one after it.
-    let accepting = format!("--files {} --accept-config", text(&dir));
+    let digest = digest_in(&said(&refused));
+    let accepting = format!("--files {} --accept-config {digest}", text(&dir));
     assert!(said(&refused).contains(&accepting), "{}", said(&refused));
-    let written = succeed(files(&["--accept-config"]));
+    // Without what he looked at, nobody says that he did.
+    let bare = files(&["--accept-config"]).output().expect("the binary runs");
+    assert!(bare.status.code() == Some(2) && !dir.exists(), "{}", said(&bare));
+    let written = succeed(files(&["--accept-config", &digest]));
     let next = format!("chancery --config {} restore {}", text(&dir.join("chancery.toml")), text(&file));
     assert!(written.contains(&next), "{written}");
     for name in ["chancery.toml", "log.vkey", "roots.pem", "policies/system.cedar"] {
@@ -288,6 +292,12 @@ fn the_files_that_a_restore_needs_come_out_of_it() {
         assert!(there == here, "{name}");
     }
     assert!(!dir.join("admin.token").exists() && !dir.join("pin").exists());
+}
+
+/// The digest in the command that a refusal ends with.
+fn digest_in(said: &str) -> String {
+    let (_, rest) = said.rsplit_once("--accept-config ").expect("the next command");
+    rest.chars().take_while(char::is_ascii_hexdigit).collect()
 }
 
 /// A backup with other bytes in one of its files, encrypted to the same recipient.
@@ -370,9 +380,9 @@ fn a_register_that_this_places_key_did_not_sign_proves_no_file() {
         }
         files.output().expect("the binary runs")
     };
-    let no_word: &[&str] = &[];
+    let (no_word, any): (&[&str], _) = (&[], "0".repeat(64));
     for (is_known, whose) in [(true, "the key of this place's log ("), (false, "the log.vkey in the backup itself")] {
-        for more in [no_word, &["--accept-config"]] {
+        for more in [no_word, &["--accept-config", &any]] {
             let refused = files(&spoilt, more, is_known);
             let says = said(&refused);
             assert_eq!(refused.status.code(), Some(3), "{says}");
@@ -416,7 +426,15 @@ fn what_decides_and_is_not_proved_is_shown_before_it_is_written() {
         assert!(!dir.exists(), "what is refused leaves no folder");
     }
     // Somebody looked at it; it is said once more.
-    let taken = files(&spoilt, &["--accept-config"]);
+    let digest = digest_in(&said(&files(&spoilt, &[])));
+    // What was put in its place since is not what he looked at, and is shown with a digest of its own.
+    let exchanged = forged(&house, (&file, &identity), "chancery.toml", other.replace("\"id\"", "\"sh\"").as_bytes());
+    let another = files(&exchanged, &["--accept-config", &digest]);
+    assert!(another.status.code() == Some(3) && !dir.exists(), "{}", said(&another));
+    assert!(said(&another).contains("what was accepted is not what is here now"), "{}", said(&another));
+    assert_ne!(digest_in(&said(&another)), digest);
+    let spoilt = forged(&house, (&file, &identity), "chancery.toml", other.as_bytes());
+    let taken = files(&spoilt, &["--accept-config", &digest]);
     assert!(taken.status.success(), "{}", said(&taken));
     assert!(
         said(&taken).contains("not proved by the log; look at it before you start: rotation.exec.x"),

@@ -49,7 +49,7 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Plan, PlanError> {
     let is_used = !raw.secret.is_empty() || !raw.authorized_keys.is_empty();
     let common = common(&root, raw.secrets, is_used, identity.as_ref(), &state_dir)?;
     let secrets = secrets(&root, raw.secret, common.as_ref())?;
-    let keys = authorized_keys(&root, raw.authorized_keys, common.as_ref())?;
+    let keys = authorized_keys(&root, raw.authorized_keys, common.as_ref(), identity.as_ref())?;
     certificates.splice(0..0, identity);
     distinct(&root, &certificates, (&secrets, &keys))?;
     Ok(Plan { state_dir, certificates, secrets, keys })

@@ -1,6 +1,8 @@
 //! From the raw `[[authorized_keys]]` to checked ones.
 
 use super::authorized::AuthorizedKeys;
+use super::certificate::Certificate;
+use super::hosts::host;
 use super::options::{check, closed_up};
 use super::parts::{id, is_name};
 use super::place::Place;
@@ -15,6 +17,7 @@ pub(super) fn authorized_keys(
     root: &Place<'_>,
     raw: Vec<RawAuthorizedKeys>,
     common: Option<&Common>,
+    identity: Option<&Certificate>,
 ) -> Result<Vec<AuthorizedKeys>, PlanError> {
     if raw.len() > FILES_MAX {
         let why = format!("more than {FILES_MAX} files of keys");
@@ -22,10 +25,15 @@ pub(super) fn authorized_keys(
     }
     let Some(common) = common else { return Ok(Vec::new()) };
     let each = raw.into_iter().enumerate();
-    each.map(|(index, raw)| one(&root.at(&format!("authorized_keys[{index}]")), raw, common)).collect()
+    each.map(|(index, raw)| one(&root.at(&format!("authorized_keys[{index}]")), raw, common, identity)).collect()
 }
 
-fn one(at: &Place<'_>, raw: RawAuthorizedKeys, common: &Common) -> Result<AuthorizedKeys, PlanError> {
+fn one(
+    at: &Place<'_>,
+    raw: RawAuthorizedKeys,
+    common: &Common,
+    identity: Option<&Certificate>,
+) -> Result<AuthorizedKeys, PlanError> {
     if !is_name(&raw.name) {
         let why = format!("{:?} is not 1-63 of a-z 0-9 . _ - or is taken", bounded(&raw.name, 80));
         return Err(at.at("name").refuse(why, "name = \"deploy\""));
@@ -43,7 +51,7 @@ fn one(at: &Place<'_>, raw: RawAuthorizedKeys, common: &Common) -> Result<Author
         keeps_mode: raw.file.mode.is_none(),
         file: file(&at.at("file"), raw.file)?,
         options: raw.options,
-        host: raw.host,
+        host: host(&at.at("host"), raw.host.as_deref(), &common.server, identity)?,
         poll: common.poll,
     })
 }

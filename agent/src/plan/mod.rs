@@ -30,6 +30,8 @@ mod secrets;
 
 mod options;
 
+mod hosts;
+
 mod keys;
 
 mod check;

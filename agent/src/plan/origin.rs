@@ -31,7 +31,7 @@ pub(crate) struct Server {
 }
 
 /// A client certificate on disk.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClientFiles {
     pub cert: PathBuf,
     pub key: PathBuf,

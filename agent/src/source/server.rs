@@ -26,6 +26,15 @@ pub(super) struct Problem {
     pub field: String,
 }
 
+impl Problem {
+    /// All that it says, and nothing twice: the detail of a refusal ends with what is missing.
+    fn words(self) -> String {
+        let missing = if self.detail.contains(&self.missing) { String::new() } else { self.missing };
+        let said = [self.title, self.detail, missing];
+        said.into_iter().filter(|said| !said.is_empty()).collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// How the agent proves who it is.
 enum Proof {
     Certificate(Identity),
@@ -131,10 +140,7 @@ pub(super) fn problem_of(answer: &Answer) -> Problem {
 }
 
 pub(super) fn problem(who: &str, answer: &Answer, now: Timestamp) -> AgentError {
-    let problem = problem_of(answer);
-    let said = [problem.title, problem.detail, problem.missing];
-    let said = said.iter().filter(|s| !s.is_empty()).cloned().collect::<Vec<_>>();
-    let why = bounded(&format!("{} {}", answer.status, said.join("; ")), 600);
+    let why = bounded(&format!("{} {}", answer.status, problem_of(answer).words()), 600);
     let who = who.to_owned();
     match answer.status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
@@ -152,6 +158,21 @@ fn no_credential(source: &Server, why: String) -> AgentError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_missing_is_said_once() {
+        let words = |detail: &str, missing: &str| {
+            let text = |text: &str| text.to_owned();
+            Problem { title: text("Refused"), detail: text(detail), missing: text(missing), ..Problem::default() }
+                .words()
+        };
+        let role = "the role admin or auditor (it has issuer)";
+        let detail = format!("token:ci may not read-audit: {role}");
+        assert_eq!(words(&detail, role), format!("Refused; {detail}"));
+        assert_eq!(words("not allowed", role), format!("Refused; not allowed; {role}"));
+        assert_eq!(words("not allowed", ""), "Refused; not allowed");
+        assert_eq!(words("", ""), "Refused");
+    }
 
     #[test]
     fn a_token_in_a_header_does_not_print_itself() {

@@ -1,6 +1,7 @@
 //! How long, and for which keys: what every kind of profile bounds.
 
 use hsm::KeyKind;
+use policy::span_secs;
 
 /// As a file writes them.
 pub(super) struct Bounds<'a> {
@@ -45,20 +46,10 @@ impl Bounds<'_> {
     }
 }
 
-/// `90s`, `2m`, `16h`, `30d`.
+/// `90s`, `2m`, `16h`, `1d12h`, `30d`.
 pub(super) fn duration_secs(key: &str, text: &str) -> Result<i64, String> {
-    let bad = || format!("{key}: `{text}` is not a time; write \"90s\", \"2m\", \"16h\" or \"30d\"");
-    let unit = text.chars().last().ok_or_else(bad)?;
-    let factor = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => DAY_SECS,
-        _ => return Err(bad()),
-    };
-    let number = text.strip_suffix(unit).filter(|n| n.bytes().all(|b| b.is_ascii_digit())).ok_or_else(bad)?;
-    let number: i64 = number.parse().map_err(|_| bad())?;
-    number.checked_mul(factor).ok_or_else(bad)
+    let bad = || format!("{key}: `{text}` is not a time; write \"90s\", \"2m\", \"16h\", \"1d12h\" or \"30d\"");
+    span_secs(text).and_then(|secs| i64::try_from(secs).ok()).ok_or_else(bad)
 }
 
 /// What a profile of the past said beside what its certificates show.
@@ -98,3 +89,18 @@ fn key_kind(name: &str) -> Result<KeyKind, String> {
 pub(super) const DAY_SECS: i64 = 86_400;
 /// A minute: clocks of healthy hosts agree to less, and a certificate of two minutes must be possible.
 const LEAST_SECS: i64 = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_as_the_command_line_has_it() {
+        assert_eq!(duration_secs("backdate", "1h30m"), duration_secs("backdate", "90m"));
+        assert_eq!(duration_secs("max_validity", "2d12h"), Ok(216_000));
+        for bad in ["", "5", "30m1h", "18446744073709551615s"] {
+            let said = duration_secs("backdate", bad).expect_err(bad);
+            assert!(said.starts_with("backdate: ") && said.contains("\"1d12h\""), "{said}");
+        }
+    }
+}

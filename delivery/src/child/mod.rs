@@ -1,6 +1,7 @@
 //! The program itself: found, started, given signals, watched, and what it prints carried out through the mask.
 
 mod ended;
+mod left;
 mod program;
 mod pump;
 mod running;
@@ -12,4 +13,4 @@ pub use ended::{Change, Ended};
 pub use pump::Live;
 pub use running::Running;
 pub use signals::{Arrived, Listening};
-pub use usher::{USHER, usher};
+pub use usher::{ENDS, USHER, usher};

@@ -1,8 +1,8 @@
 //! A program that runs.
 //!
 //! Where it has our terminal or pipes it is our child, in our own process group: pipelines, job control and `nohup` are then what they
-//! are without us. Where it has a pseudo terminal it needs a session, and where it is to end with us a process that learns of our end:
-//! then an usher stands between (`usher.rs`).
+//! are without us. Where it has a pseudo terminal it needs a session, and where it is to end with us a process that learns of our end,
+//! and where it may begin anew one to which whatever it leaves behind comes: then an usher stands between (`usher.rs`).
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,10 +19,10 @@ use super::program::find;
 use super::pump::{Kind, Live, Pump};
 use super::signals::Arrived;
 use super::terminal::{Terminal, has_terminal, pseudo, resize};
-use super::usher::{KILL_IT, Usher};
+use super::usher::{END_IT, KILL_IT, Usher};
 use crate::error::{DeliveryError, Doing};
 use crate::places::Stand;
-use crate::plan::{Plan, Printing};
+use crate::plan::{OnChange, Plan, Printing};
 
 /// It runs, or is stopped, or has ended and was not looked at yet.
 pub struct Running {
@@ -44,13 +44,11 @@ impl Running {
     pub fn start(plan: &Plan, stand: &Stand, live: &Arc<Live>, helper: &[OsString]) -> Result<Running, DeliveryError> {
         let file = find(&plan.program, stand.environment().get(OsStr::new("PATH")).map(OsString::as_os_str))?;
         let wants_terminal = plan.printing == Printing::Masked && has_terminal();
-        let has_usher = wants_terminal || plan.ends_with_us;
+        let begins_anew = matches!(plan.on_change, OnChange::Restart { .. });
+        let has_usher = wants_terminal || plan.ends_with_us || begins_anew;
+        let usher = Usher { wants_terminal, ends_with_us: plan.ends_with_us, begins_anew, parent: getpid() };
         let mut command = match has_usher {
-            true => Usher { wants_terminal, ends_with_us: plan.ends_with_us, parent: getpid() }.command(
-                helper,
-                &file,
-                &plan.program,
-            ),
+            true => usher.command(helper, &file, &plan.program),
             false => {
                 let mut command = Command::new(&file);
                 command.arg0(&plan.program);
@@ -128,7 +126,14 @@ impl Running {
         let _ = kill_process(self.pid, signal);
     }
 
-    /// Ends it without asking it.
+    /// Asks it to end, because it is to begin anew: what it leaves behind ends with it.
+    pub fn end(&self) {
+        self.send(if self.has_usher { END_IT } else { Signal::TERM });
+        // One that is stopped would not see it.
+        self.send(Signal::CONT);
+    }
+
+    /// Ends it without asking it, and where it is to begin anew what it leaves behind too.
     pub fn kill(&self) {
         self.send(if self.has_usher { KILL_IT } else { Signal::KILL });
     }

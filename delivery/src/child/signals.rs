@@ -31,10 +31,11 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Tells each signal that comes from now on. What was ignored when we began stays so, for the program too: that is `nohup`.
-    pub fn begin(tell: impl Fn(Arrived) + Send + 'static) -> Result<Listening, DeliveryError> {
+    /// Tells each signal that comes from now on, and these too. What was ignored when we began stays so, for the program too: that is
+    /// `nohup`.
+    pub fn begin(also: &[Signal], tell: impl Fn(Arrived) + Send + 'static) -> Result<Listening, DeliveryError> {
         let ignored = ignored();
-        let ours = PASSED.iter().filter(|signal| ignored >> (signal.as_raw() - 1) & 1 == 0).chain(NEEDED);
+        let ours = PASSED.iter().filter(|signal| ignored >> (signal.as_raw() - 1) & 1 == 0).chain(NEEDED).chain(also);
         let mut signals =
             SignalsInfo::<WithOrigin>::new(ours.map(|signal| signal.as_raw())).doing("listening for signals")?;
         let handle = signals.handle();

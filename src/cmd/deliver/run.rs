@@ -75,7 +75,7 @@ pub struct Args {
     /// Do not mask: the program has our standard output and error themselves
     #[arg(long)]
     no_mask: bool,
-    /// What a new version does: nothing; restart the program; replace the values in their places, and then leave it to the program, or
+    /// What a new version does: nothing; restart the program, and end whoever descends from it; replace the values in their places, and then leave it to the program, or
     /// tell it by a signal (the last two with --credential and --fifo alone)
     #[arg(long, value_name = "nothing|restart|replace|signal:HUP", default_value = "nothing")]
     on_change: Change,
@@ -83,7 +83,7 @@ pub struct Args {
     /// leaves anything in the log
     #[arg(long, value_name = "SPAN", default_value = "1m", value_parser = poll)]
     poll: Span,
-    /// How long the program has to end before a restart ends it by force (10s, 1m; a number alone is seconds)
+    /// How long the program, and who descends from it, has to end before a restart ends them by force (10s, 1m; a number alone is seconds)
     #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = grace)]
     grace: Span,
     /// Where no folder lies in memory alone, put --credential and --fifo on a disk

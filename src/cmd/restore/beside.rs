@@ -9,6 +9,7 @@ use serde_json::json;
 use store::{Companion, Contents};
 
 use super::key::{self, LogKey, Whose};
+use super::looked::Looked;
 use super::words::Words;
 use super::writing::write;
 use super::{proved, settings, shown, source, unread};
@@ -20,12 +21,11 @@ use crate::output;
 use crate::parts::bar::Bar;
 
 /// How it is done.
-#[derive(Clone, Copy)]
 pub struct Way {
     /// Files are written that are not those that the log says were in force.
     pub unproved_files: bool,
-    /// Settings are written of which the log is told nothing.
-    pub accept_config: bool,
+    /// Settings are written of which the log is told nothing: those that somebody looked at.
+    pub accept_config: Option<Looked>,
     /// For programs.
     pub json: bool,
 }
@@ -54,8 +54,10 @@ pub async fn run(
     }
     let settings = settings::not_proved(&found, place, World::real().now())?;
     let settings: Vec<String> = settings.into_iter().map(|one| asked(&one, key.as_ref())).collect();
-    if !settings.is_empty() && !way.accept_config {
-        return Err(not_looked_at(&settings, &words, way.unproved_files));
+    let looked = Looked::at(&found.companions, &settings);
+    if !settings.is_empty() && way.accept_config.as_ref() != Some(&looked) {
+        let again = words.accepting(way.unproved_files, &looked);
+        return Err(not_looked_at(&settings, &words, &again, way.accept_config.is_some()));
     }
     if let Some(file) = place {
         output::notice(&compared(file, settings.is_empty()), way.json);
@@ -116,8 +118,8 @@ fn differs(unproved: &[String]) -> Failure {
     )
 }
 
-/// They say what the log is not told, and nobody said that it was looked at.
-fn not_looked_at(settings: &[String], words: &Words<'_>, unproved_files: bool) -> Failure {
+/// They say what the log is not told, and nobody said that it was looked at, or something else was.
+fn not_looked_at(settings: &[String], words: &Words<'_>, again: &str, is_another: bool) -> Failure {
     let (says, more) = match words.config {
         Some(file) => (format!("nor does {} say the same", files::shown(file)), ""),
         None => (
@@ -125,10 +127,11 @@ fn not_looked_at(settings: &[String], words: &Words<'_>, unproved_files: bool) -
             " (where this place has a configuration of its own, name it with --config: what is the same there is not asked)",
         ),
     };
-    each(&format!("the log does not prove what the backup says here, {says}: nothing was written"), settings).help(format!(
+    let another = if is_another { "; what was accepted is not what is here now" } else { "" };
+    let says = format!("the log does not prove what the backup says here, {says}{another}: nothing was written");
+    each(&says, settings).help(format!(
         "look at each: a module, a program, a target, a recipient, a key or a path of somebody else's is his service; roots and the log's key are \
-         known by their SHA-256 from elsewhere{more}. Then: {}",
-        words.accepting(unproved_files)
+         known by their SHA-256 from elsewhere{more}. Then: {again}"
     ))
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::looked::Looked;
+
 /// The words of this one.
 pub struct Words<'a> {
     /// The backup that was read; of a folder or a prefix the one that was taken.
@@ -15,11 +17,11 @@ pub struct Words<'a> {
 }
 
 impl Words<'_> {
-    /// The same once more, by somebody who looked.
-    pub fn accepting(&self, unproved_files: bool) -> String {
+    /// The same once more, by somebody who looked at this.
+    pub fn accepting(&self, unproved_files: bool, looked: &Looked) -> String {
         let config = self.config.map_or_else(String::new, |file| format!(" --config {}", path(file)));
         let unproved = if unproved_files { " --unproved-files" } else { "" };
-        format!("chancery{config} {} --files {}{unproved} --accept-config", self.restore(), path(self.dir))
+        format!("chancery{config} {} --files {}{unproved} --accept-config {looked}", self.restore(), path(self.dir))
     }
 
     /// The register, once the files are there.
@@ -53,13 +55,17 @@ mod tests {
     fn the_next_command_is_whole() {
         let mut words =
             Words { from: "/srv/b.age", identity: Path::new("backup.key"), dir: Path::new("./my ca"), config: None };
-        let again = "chancery restore /srv/b.age --identity backup.key --files './my ca' --accept-config";
-        assert_eq!(words.accepting(false), again);
+        let looked = Looked::at(&[], &["hsm.module = x".to_owned()]);
+        let again =
+            format!("chancery restore /srv/b.age --identity backup.key --files './my ca' --accept-config {looked}");
+        assert_eq!(words.accepting(false, &looked), again);
         words.config = Some(Path::new("/etc/it's.toml"));
         words.dir = Path::new("my-ca");
-        let again = "chancery --config '/etc/it'\\''s.toml' restore /srv/b.age --identity backup.key --files my-ca \
-             --unproved-files --accept-config";
-        assert_eq!(words.accepting(true), again);
+        let again = format!(
+            "chancery --config '/etc/it'\\''s.toml' restore /srv/b.age --identity backup.key --files my-ca --unproved-files \
+             --accept-config {looked}"
+        );
+        assert_eq!(words.accepting(true, &looked), again);
         assert_eq!(words.next(), "chancery --config my-ca/chancery.toml restore /srv/b.age --identity backup.key");
     }
 }
