@@ -3,9 +3,9 @@
 //! Nobody logs in as root: an agent on each host asks which public keys are in force and says which it has, so that a key is set, or taken
 //! away, when the last host says so. What they say is no proof; that is a login, with the key itself, by OpenSSH's client.
 
-use policy::Owner;
+use policy::{Owner, Timestamp};
 use secrets::rotation::{Outcome, Settings, Step};
-use secrets::{At, Errand, Login, Product, SecretPath, Targets, ssh_fingerprint, ssh_public_line};
+use secrets::{At, Errand, HostReport, Login, Product, SecretPath, Targets, ssh_fingerprint, ssh_public_line};
 
 use crate::app::App;
 use crate::problem::chain;
@@ -47,8 +47,7 @@ impl Exchanges {
         match lacking(&self.0, errand.path, errand.at, &key, has).await {
             Ok(hosts) if hosts.is_empty() => Outcome::Done,
             Ok(hosts) => {
-                let what = if has { "has the new key" } else { "took the key away" };
-                let each = hosts.iter().map(|host| format!("{host}: its agent does not say yet that it {what}"));
+                let each = hosts.iter().map(|(host, silent)| lack(host, *silent, has));
                 Outcome::Away(each.collect::<Vec<_>>().join("; "))
             }
             Err(why) => Outcome::Away(why),
@@ -56,23 +55,55 @@ impl Exchanges {
     }
 }
 
-/// The hosts of a rotation that do not say that they have a key; or, where it is taken away, that they have it no more.
-pub(crate) async fn lacking(
+/// The hosts of a rotation that do not say that they have a key, or, where it is taken away, that they have it no more; and when one that
+/// has been silent for long was heard last.
+async fn lacking(
     app: &App,
     path: &SecretPath,
     at: &At,
     fingerprint: &str,
     has: bool,
-) -> Result<Vec<String>, String> {
-    let reports = app.host_keys().reports(path).await.map_err(|error| chain(&error))?;
+) -> Result<Vec<(String, Option<Timestamp>)>, String> {
+    let reports = app.host_keys().reports(path).await.map_err(|error| chain(&error))?.items;
     let hosts = drivers::ssh_hosts(&at.host, at.port).map_err(|error| error.to_string())?;
-    let says = |host: &str| {
-        let report = reports.iter().find(|report| report.host == host);
-        report.is_some_and(|report| report.fingerprints.iter().any(|one| one == fingerprint) == has)
-    };
-    Ok(hosts.into_iter().map(|host| host.name).filter(|host| !says(host)).collect())
+    let now = u64::try_from(app.world().now().unix()).unwrap_or_default();
+    let says = |report: &HostReport| report.fingerprints.iter().any(|one| one == fingerprint) == has;
+    let heard = |report: &HostReport| Timestamp::from_unix(i64::try_from(report.at).unwrap_or(i64::MAX));
+    let each = hosts.into_iter().filter_map(|host| match reports.iter().find(|report| report.host == host.name) {
+        Some(report) if says(report) => None,
+        said => Some((host.name, said.filter(|said| said.is_silent(now)).map(heard))),
+    });
+    Ok(each.collect())
+}
+
+/// Why a host is waited for. Between two such stands `; `, so that there is none in it.
+fn lack(host: &str, silent: Option<Timestamp>, has: bool) -> String {
+    let what = if has { "has the new key" } else { "took the key away" };
+    match silent {
+        Some(heard) => format!(
+            "{host}: its agent has been silent since {heard}, and does not say that it {what} (if the host is gone for good, set the \
+             rotation up without it)"
+        ),
+        None => format!("{host}: its agent does not say yet that it {what}"),
+    }
 }
 
 fn nothing() -> Outcome {
     Outcome::Away("this is done in the register, not at a host".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_has_been_silent_is_waited_for_by_its_name_and_with_what_to_do() {
+        let heard = Timestamp::from_unix(1_790_000_000);
+        for has in [true, false] {
+            let said = lack("web1", Some(heard), has);
+            assert!(said.starts_with("web1: ") && said.contains(&heard.to_string()), "{said}");
+            assert!(said.contains("without it") && !said.contains("; "), "{said}");
+            assert_ne!(said, lack("web1", None, has));
+        }
+    }
 }

@@ -39,7 +39,9 @@ mod vault;
 
 pub use envelope::{Context, Dek, ENVELOPE_OVERHEAD, Forged, VALUE_BYTES_MAX};
 pub use error::SecretError;
-pub use hosting::{FINGERPRINTS_MAX, HostKey, HostKeys, HostReport, KeysInForce, REPORTS_MAX};
+pub use hosting::{
+    FINGERPRINTS_MAX, HostKey, HostKeys, HostReport, KeysInForce, REPORT_AGAIN_SECS, REPORT_SILENT_SECS, REPORTS_MAX,
+};
 pub use kinds::{
     ApiKeyPrefix, CertificateSource, FieldFault, FieldSpec, Fields, FieldsError, Form, GenerateError, Jwk,
     JwtAlgorithm, KeyError, Kind, KindError, NoRandom, Part, PartFault, Parts, PasswordError, PasswordWish, Patch,

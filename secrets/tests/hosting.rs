@@ -2,7 +2,10 @@
 
 mod support;
 
-use chancery_secrets::{HostKeys, Kind, Naming, Put, REPORTS_MAX, Rotations, SecretError, ssh_fingerprint};
+use chancery_secrets::{
+    HostKeys, Kind, Naming, Put, REPORT_AGAIN_SECS, REPORT_SILENT_SECS, REPORTS_MAX, Rotations, SecretError,
+    ssh_fingerprint,
+};
 use policy::{Action, Owner};
 use store::Database;
 use support::*;
@@ -30,6 +33,19 @@ async fn says(house: &House, keys: &HostKeys, host: &str, fingerprints: &[&str])
     let (grant, owner) = (house.grant(Action::ListSecrets, KEY), Owner::parse("web").unwrap());
     let fingerprints = fingerprints.iter().map(|one| (*one).to_owned()).collect();
     keys.report(grant, (&path(KEY), &owner), (host, fingerprints)).await.map(|report| report.at)
+}
+
+/// Which hosts say something, by name.
+async fn hosts(keys: &HostKeys) -> Vec<String> {
+    keys.reports(&path(KEY)).await.unwrap().items.into_iter().map(|report| report.host).collect()
+}
+
+async fn forgets(house: &House, keys: &HostKeys, host: &str) -> Result<(), SecretError> {
+    keys.forget(house.grant(Action::WriteSecret, KEY), (&path(KEY), &owner("web")), host).await
+}
+
+fn secs(count: u64) -> i64 {
+    i64::try_from(count).unwrap()
 }
 
 #[test]
@@ -74,7 +90,7 @@ fn a_host_says_once_what_it_has_and_says_nothing_else() {
         assert_eq!(house.leaves(), began, "the same again is no entry");
         says(&house, &keys, "web1.example.internal", &[]).await.unwrap();
         assert_eq!(house.leaves(), began + 1);
-        let there = keys.reports(&path(KEY)).await.unwrap();
+        let there = keys.reports(&path(KEY)).await.unwrap().items;
         assert_eq!(there.len(), 1);
         assert_eq!(
             (there[0].host.as_str(), there[0].fingerprints.len(), there[0].at),
@@ -99,5 +115,104 @@ fn a_host_says_once_what_it_has_and_says_nothing_else() {
         says(&house, &keys, "host7", &[&one]).await.unwrap();
         let report = house.audited(&database).await;
         assert!(report.findings.is_empty(), "{:?}", report.findings);
+    });
+}
+
+#[test]
+fn a_host_that_was_silent_makes_room_for_another_and_one_that_speaks_does_not() {
+    on_sqlite(|database| async move {
+        let (house, keys) = house(&database).await;
+        house.put_as(KEY, drawn(false)).await.unwrap();
+        let one = format!("SHA256:{}", "a".repeat(43));
+        let since = says(&house, &keys, "gone", &[&one]).await.unwrap();
+        house.world.advance(1);
+        for number in 2..REPORTS_MAX {
+            says(&house, &keys, &format!("host{number}"), &[]).await.unwrap();
+        }
+        says(&house, &keys, "alive", &[&one]).await.unwrap();
+        // The same is written again once a week, and since when it is so stays.
+        house.world.advance(secs(REPORT_AGAIN_SECS));
+        let began = house.leaves();
+        assert_eq!(says(&house, &keys, "alive", &[&one]).await.unwrap(), since + 1 + REPORT_AGAIN_SECS);
+        says(&house, &keys, "alive", &[&one]).await.unwrap();
+        assert_eq!(house.leaves(), began + 1);
+        let there = keys.reports(&path(KEY)).await.unwrap().items;
+        let alive = there.iter().find(|report| report.host == "alive").unwrap();
+        assert_eq!(alive.since, since + 1);
+        // At the bound nobody is silent yet; a second later the one that spoke before the others is.
+        house.world.advance(secs(REPORT_SILENT_SECS - 1 - REPORT_AGAIN_SECS));
+        let full = says(&house, &keys, "new", &[&one]).await;
+        assert!(matches!(&full, Err(SecretError::Conflict(why)) if why.contains("--forget")), "{full:?}");
+        house.world.advance(1);
+        let began = house.leaves();
+        says(&house, &keys, "new", &[&one]).await.unwrap();
+        assert_eq!(house.leaves(), began + 2, "who comes, and who goes");
+        let there = hosts(&keys).await;
+        assert_eq!(there.len(), REPORTS_MAX);
+        assert!(there.iter().any(|host| host == "new") && !there.iter().any(|host| host == "gone"), "{there:?}");
+        // One who is back is as new as any other: there is room once another is silent.
+        let full = says(&house, &keys, "gone", &[&one]).await;
+        assert!(matches!(full, Err(SecretError::Conflict(_))), "{full:?}");
+        house.world.advance(1);
+        says(&house, &keys, "gone", &[&one]).await.unwrap();
+        assert_eq!(hosts(&keys).await.len(), REPORTS_MAX);
+        let report = house.audited(&database).await;
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+    });
+}
+
+#[test]
+fn a_host_is_forgotten_by_hand_and_may_speak_again() {
+    on_sqlite(|database| async move {
+        let (house, keys) = house(&database).await;
+        house.put_as(KEY, drawn(false)).await.unwrap();
+        says(&house, &keys, "web1", &[]).await.unwrap();
+        says(&house, &keys, "web2", &[]).await.unwrap();
+        let began = house.leaves();
+        forgets(&house, &keys, "WEB1").await.unwrap();
+        assert_eq!((house.leaves(), hosts(&keys).await), (began + 1, vec!["web2".to_owned()]));
+        for none in ["web1", "web3", "a b"] {
+            let refused = forgets(&house, &keys, none).await;
+            assert!(matches!(refused, Err(SecretError::NotFound(_))), "{refused:?}");
+        }
+        let reading = house.grant(Action::ListSecrets, KEY);
+        let refused = keys.forget(reading, (&path(KEY), &owner("web")), "web2").await;
+        assert!(matches!(refused, Err(SecretError::Conflict(_))), "{refused:?}");
+        says(&house, &keys, "web1", &[]).await.unwrap();
+        assert_eq!(hosts(&keys).await, ["web1", "web2"]);
+    });
+}
+
+#[test]
+fn a_report_that_somebody_altered_hides_no_other_and_its_host_takes_its_place() {
+    on_sqlite(|database| async move {
+        let (house, keys) = house(&database).await;
+        house.put_as(KEY, drawn(false)).await.unwrap();
+        let one = format!("SHA256:{}", "a".repeat(43));
+        for number in 1..=REPORTS_MAX {
+            says(&house, &keys, &format!("host{number:03}"), &[]).await.unwrap();
+        }
+        let Database::Sqlite(file) = &database else { unreachable!() };
+        let thief = rusqlite::Connection::open(file).unwrap();
+        let alter = |host: &str| {
+            let id = format!("{KEY} {host}");
+            let sql = "UPDATE record SET body = body || ' ' WHERE kind = 'ssh-host-report' AND id = ?1";
+            assert_eq!(thief.execute(sql, [&id]).unwrap(), 1);
+        };
+        alter("host001");
+        alter("host002");
+        let page = keys.reports(&path(KEY)).await.unwrap();
+        assert_eq!((page.items.len(), page.altered), (REPORTS_MAX - 2, 2));
+        assert!(house.ledger.integrity().alarms_total > 0);
+        // It makes no room for another, and has its own.
+        let full = says(&house, &keys, "one-more", &[&one]).await;
+        assert!(matches!(full, Err(SecretError::Conflict(_))), "{full:?}");
+        says(&house, &keys, "host001", &[&one]).await.unwrap();
+        forgets(&house, &keys, "host002").await.unwrap();
+        let page = keys.reports(&path(KEY)).await.unwrap();
+        assert_eq!((page.items.len(), page.altered), (REPORTS_MAX - 1, 0));
+        assert_eq!(page.items[0].host, "host001");
+        assert_eq!(page.items[0].fingerprints, [one.as_str()]);
+        says(&house, &keys, "one-more", &[&one]).await.unwrap();
     });
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 mod edit;
 mod get;
+mod hosts;
 mod lease;
 mod put;
 mod refreshing;
@@ -15,6 +16,7 @@ mod watch;
 
 use self::edit::{EDIT, Edit, edit};
 use self::get::{Get, get};
+use self::hosts::{HOSTS, Hosts, hosts};
 use self::lease::{LEASE, Lease, lease};
 use self::put::{Describe, Put, describe, put};
 use self::refreshing::{REFRESH, Refresh, refresh};
@@ -80,6 +82,9 @@ enum What {
     /// How a credential is exchanged by itself: show it, set it up, end it; or list all
     #[command(after_help = ROTATE)]
     Rotation(Box<Rotation>),
+    /// Which of its SSH keys the hosts say that they have; or forget a host that is gone
+    #[command(after_help = HOSTS)]
+    Hosts(Hosts),
     /// How an OAuth token is got anew before it ends: show it, set it up, do it now, end it
     #[command(after_help = REFRESH)]
     Refresh(Box<Refresh>),
@@ -241,6 +246,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         What::Rollback { path, to } => act("roll-back", json!({"path": path, "version": to}), &client, global).await,
         What::Rotate(args) => rotate(args, &client, global).await,
         What::Rotation(args) => rotation(*args, &client, global).await,
+        What::Hosts(args) => hosts(args, &client, global).await,
         What::Refresh(args) => refresh(*args, &client, global).await,
         What::Lease(what) => lease(what, &client, global).await,
         What::Label { path, label, to, remove: _ } => {

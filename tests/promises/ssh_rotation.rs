@@ -212,6 +212,16 @@ fn a_key_is_exchanged_on_two_hosts_and_the_current_one_logs_in_at_every_moment()
     assert!(until(PATIENCE * 3, || rests_with(&house, 3)), "{}", rotation(&house));
     assert_eq!((one.versions(), other.versions()), (vec![3], vec![3]));
     assert!(!one.sshd.lets_in(&new) && !other.sshd.lets_in(&new));
+    // What each said stands there until somebody has it forgotten.
+    let said = || {
+        let hosts = house.json(&["secret", "hosts", SECRET]);
+        let silent = |host: &Value| host["silent"] == true;
+        assert!(!hosts.as_array().expect("hosts").iter().any(silent), "{hosts}");
+        hosts.as_array().map(|all| all.iter().map(|host| host["host"].clone()).collect::<Vec<_>>())
+    };
+    assert_eq!(said(), Some(vec!["127.0.0.1".into(), "localhost".into()]));
+    house.run(&["secret", "hosts", SECRET, "--forget", "localhost"]);
+    assert_eq!(said(), Some(vec!["127.0.0.1".into()]));
 }
 
 #[test]

@@ -34,7 +34,7 @@ use crate::intake::typed;
         secrets::refreshes::show, secrets::refreshes::put, secrets::refreshes::ask, secrets::refreshes::end,
         secrets::lease_roles::show, secrets::lease_roles::put, secrets::lease_roles::end,
         secrets::leases::post, secrets::leases::list, secrets::leases::show, secrets::leases::renew, secrets::leases::end,
-        secrets::leases::forget, secrets::hosts::keys, secrets::hosts::reports, secrets::hosts::report,
+        secrets::leases::forget, secrets::hosts::keys, secrets::hosts::reports, secrets::hosts::report, secrets::hosts::forget,
         recovery::show, recovery::take, recovery::wrap,
         secrets::codes::show, secrets::codes::jwks,
         report::secrets, report::tokens,

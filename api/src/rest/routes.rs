@@ -61,7 +61,10 @@ pub(crate) fn routes() -> Router<App> {
             get(secrets::lease_roles::show).put(secrets::lease_roles::put).delete(secrets::lease_roles::end),
         )
         .route("/api/v1/ssh-host-keys/{*path}", get(secrets::hosts::keys))
-        .route("/api/v1/ssh-host-reports/{*path}", get(secrets::hosts::reports).put(secrets::hosts::report))
+        .route(
+            "/api/v1/ssh-host-reports/{*path}",
+            get(secrets::hosts::reports).put(secrets::hosts::report).delete(secrets::hosts::forget),
+        )
         .route("/api/v1/secret-leases", post(secrets::leases::post).get(secrets::leases::list))
         .route("/api/v1/secret-leases/{id}", get(secrets::leases::show).delete(secrets::leases::end))
         .route("/api/v1/secret-leases/{id}/renew", post(secrets::leases::renew))

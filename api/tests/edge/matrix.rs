@@ -279,6 +279,10 @@ async fn routes(server: &Server, admin: &str) -> Vec<(&'static str, Route)> {
             route(Method::PUT, format!("/api/v1/ssh-host-reports/{exchanged}"), Some(json!({"fingerprints": []}))),
         ),
         (
+            "DELETE /api/v1/ssh-host-reports/{path}, none there",
+            route(Method::DELETE, format!("/api/v1/ssh-host-reports/{exchanged}?host=web1"), None),
+        ),
+        (
             "POST /api/v1/secret-leases",
             route(Method::POST, "/api/v1/secret-leases", Some(json!({"role": exchanged, "secs": 60}))),
         ),

@@ -1,13 +1,13 @@
 //! What hosts ask, and what they say.
 
 use policy::{Action, Grant, Owner};
-use store::RecordFilter;
+use store::{Record, RecordFilter};
 
-use super::report::{HostReport, REPORT, REPORTS_MAX};
+use super::report::{HostReport, REPORT, REPORT_AGAIN_SECS, REPORT_SILENT_SECS, REPORTS_MAX};
 use crate::error::SecretError;
 use crate::kinds::{Kind, ssh_fingerprint};
 use crate::nouns::{Label, SecretPath};
-use crate::page::all_taken;
+use crate::page::{Page, of_one, taken};
 use crate::turning::Rotations;
 use crate::vault::{Secret, Standing, Vault};
 
@@ -85,10 +85,12 @@ impl HostKeys {
         Ok(KeysInForce { keys, account })
     }
 
-    /// Takes down what a host says that it has. The same again writes nothing.
+    /// Takes down what a host says that it has. The same again writes nothing for [`REPORT_AGAIN_SECS`]. Where there is no room the host
+    /// that was silent for longest is forgotten, in the same transaction.
     ///
     /// # Errors
-    /// [`SecretError::Invalid`], [`SecretError::Conflict`]: too many hosts; or it said something else at the same time.
+    /// [`SecretError::Invalid`], [`SecretError::Conflict`]: too many hosts, of which none is silent; or it said something else at the same
+    /// time.
     pub async fn report(
         &self,
         grant: Grant,
@@ -98,32 +100,107 @@ impl HostKeys {
         Vault::is_for(&grant, Action::ListSecrets, path, owner)?;
         fingerprints.sort();
         fingerprints.dedup();
-        let at = u64::try_from(self.vault.now().await?.unix()).unwrap_or_default();
-        let report = HostReport { host: host.to_ascii_lowercase(), fingerprints, at };
+        let now = u64::try_from(self.vault.now().await?.unix()).unwrap_or_default();
+        let host = host.to_ascii_lowercase();
+        let id = HostReport::id(path, &host);
+        // Before it is looked at: what another writes meanwhile is not written over.
+        let version = self.vault.ledger().record_version(REPORT, &id);
+        let mut report = HostReport { host, fingerprints, since: now, at: now, version };
         report.check()?;
-        let there = self.vault.ledger().record_get(REPORT, &HostReport::id(path, &report.host)).await?;
-        let there = there.map(|record| HostReport::of(record.into_inner())).transpose()?;
-        if let Some((same, _)) = there.as_ref().filter(|(there, _)| there.fingerprints == report.fingerprints) {
-            return Ok(same.clone());
+        let mut records = Vec::new();
+        match of_one(self.standing(&id).await)? {
+            Some(Some(there)) if there.fingerprints == report.fingerprints => {
+                if now.saturating_sub(there.at) < REPORT_AGAIN_SECS {
+                    return Ok(there);
+                }
+                (report.since, report.version) = (there.since, there.version);
+            }
+            Some(Some(there)) => report.version = there.version,
+            // What somebody altered has its alarm, and says nothing: what the host says now takes its place.
+            None => {}
+            Some(None) => records.extend(self.room((path, owner), &grant, now).await?),
         }
-        let is_full = there.is_none() && self.reports(path).await?.len() >= REPORTS_MAX;
-        if is_full {
-            return Err(SecretError::Conflict(format!("{REPORTS_MAX} hosts report keys of {path} already")));
-        }
-        let expect = there.map_or(0, |(_, version)| version);
-        self.vault.ledger().record(vec![report.record((path, owner), &grant, expect)?]).await?;
+        records.push(report.record((path, owner), &grant)?);
+        self.vault.ledger().record(records).await?;
         Ok(report)
     }
 
-    /// What hosts say that they have of a secret's keys, by host.
+    /// Forgets what a host said: it is gone for good, or somebody altered it. One whose agent runs says it again within an hour.
+    ///
+    /// # Errors
+    /// [`SecretError::NotFound`]: none of that name; [`SecretError::Conflict`]: it spoke at the same time.
+    pub async fn forget(
+        &self,
+        grant: Grant,
+        (path, owner): (&SecretPath, &Owner),
+        host: &str,
+    ) -> Result<(), SecretError> {
+        Vault::is_for(&grant, Action::WriteSecret, path, owner)?;
+        let host = host.to_ascii_lowercase();
+        let id = HostReport::id(path, &host);
+        let version = self.vault.ledger().record_version(REPORT, &id);
+        let there = match of_one(self.standing(&id).await)? {
+            Some(Some(there)) => there,
+            // What it said nobody knows.
+            None if version > 0 => HostReport { host, fingerprints: Vec::new(), since: 0, at: 0, version },
+            None | Some(None) => {
+                let why = format!(
+                    "no host of that name reports keys of {path}: `chancery secret hosts {path}` shows which do"
+                );
+                return Err(SecretError::NotFound(why));
+            }
+        };
+        self.vault.ledger().record(vec![there.forgotten((path, owner), &grant)?]).await?;
+        Ok(())
+    }
+
+    /// What hosts say that they have of a secret's keys, by host, all on one page.
     ///
     /// # Errors
     /// [`SecretError::Store`].
-    pub async fn reports(&self, path: &SecretPath) -> Result<Vec<HostReport>, SecretError> {
+    pub async fn reports(&self, path: &SecretPath) -> Result<Page<HostReport>, SecretError> {
         let filter =
-            RecordFilter { lookup: Some(path.as_str().to_owned()), limit: REPORTS_MAX, ..RecordFilter::default() };
+            RecordFilter { lookup: Some(path.as_str().to_owned()), limit: PAGE_MAX, ..RecordFilter::default() };
         // Each for itself: one that somebody altered holds no rotation up; its host says it again.
-        let page = self.vault.ledger().record_page(REPORT, filter).await?;
-        Ok(all_taken(page, |record| HostReport::of(record).map(|(report, _)| report)))
+        let mut found = Page::new();
+        for listed in self.vault.ledger().record_page(REPORT, filter).await? {
+            let report = found.believed(taken(listed.record, HostReport::of));
+            found.items.extend(report.flatten());
+        }
+        Ok(found)
+    }
+
+    /// The report of a host, by its record's id; none where there is none, or it is forgotten.
+    async fn standing(&self, id: &str) -> Result<Option<HostReport>, SecretError> {
+        let record = self.vault.ledger().record_get(REPORT, id).await?;
+        let report = record.map(|record| HostReport::of(record.into_inner())).transpose()?;
+        Ok(report.flatten())
+    }
+
+    /// Makes room for one host more: what has the one forgotten that was silent for longest, and nothing where there is room.
+    async fn room(
+        &self,
+        (path, owner): (&SecretPath, &Owner),
+        grant: &Grant,
+        now: u64,
+    ) -> Result<Option<Record>, SecretError> {
+        let page = self.reports(path).await?;
+        // Each that somebody altered stands in its place until its host speaks.
+        let altered = usize::try_from(page.altered).unwrap_or(usize::MAX);
+        if page.items.len().saturating_add(altered) < REPORTS_MAX {
+            return Ok(None);
+        }
+        let silent = page.items.iter().filter(|report| report.is_silent(now)).min_by_key(|report| report.at);
+        let Some(silent) = silent else {
+            let days = REPORT_SILENT_SECS / 86_400;
+            return Err(SecretError::Conflict(format!(
+                "{REPORTS_MAX} hosts report keys of {path} already, and none of them was silent for {days} days: forget one that is gone \
+                 (`chancery secret hosts {path} --forget HOST`)"
+            )));
+        };
+        silent.forgotten((path, owner), grant).map(Some)
     }
 }
+
+/// More than may stand: where two came at the same moment both are shown.
+const PAGE_MAX: usize = 1_000;

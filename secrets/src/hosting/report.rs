@@ -1,4 +1,5 @@
-//! What a host says that it has, as the register keeps it: one record for each host of a secret.
+//! What a host says that it has, as the register keeps it: one record for each host of a secret. It has an age: while the host's agent runs
+//! it is written down anew, so that one which is not is known for what it is.
 
 use policy::{Grant, Owner};
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,12 @@ pub struct HostReport {
     pub host: String,
     /// Fingerprints of the keys that stand there, `SHA256:...`, in their order.
     pub fingerprints: Vec<String>,
-    /// When that was said, in seconds since 1970.
+    /// Since when it says that, in seconds since 1970.
+    pub since: u64,
+    /// When it was last written down that it does, in seconds since 1970: after [`REPORT_AGAIN_SECS`] it is once more.
     pub at: u64,
+    /// The version of its record; of one that is not written yet, of the one that it takes the place of.
+    pub(super) version: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -26,15 +31,25 @@ pub struct HostReport {
 struct Body {
     host: String,
     fingerprints: Vec<String>,
+    since: u64,
     at: u64,
 }
 
 impl HostReport {
-    pub(super) fn of(record: StoredRecord) -> Result<(HostReport, u64), SecretError> {
+    /// None: it was forgotten.
+    pub(super) fn of(record: StoredRecord) -> Result<Option<HostReport>, SecretError> {
         let version = record.version;
-        let body: Body = serde_json::from_value(record.body)
+        if record.lookup.is_none() {
+            return Ok(None);
+        }
+        let Body { host, fingerprints, since, at } = serde_json::from_value(record.body)
             .map_err(|error| StoreError::Corrupt(format!("{REPORT} {}: {error}", record.id)))?;
-        Ok((HostReport { host: body.host, fingerprints: body.fingerprints, at: body.at }, version))
+        Ok(Some(HostReport { host, fingerprints, since, at, version }))
+    }
+
+    /// Whether its host was silent for so long that nobody counts on it: for more than [`REPORT_SILENT_SECS`]. `now` in seconds since 1970.
+    pub fn is_silent(&self, now: u64) -> bool {
+        now.saturating_sub(self.at) > REPORT_SILENT_SECS
     }
 
     /// Whether it has the form of one.
@@ -61,24 +76,26 @@ impl HostReport {
         format!("{path} {host}")
     }
 
-    pub(super) fn record(
-        &self,
-        (path, owner): (&SecretPath, &Owner),
-        grant: &Grant,
-        expect: u64,
-    ) -> Result<Record, SecretError> {
-        let HostReport { host, fingerprints, at } = self.clone();
-        let body = serde_json::to_value(Body { host, fingerprints, at });
+    /// What is written down of it, in the place of the version that it has.
+    pub(super) fn record(&self, (path, owner): (&SecretPath, &Owner), grant: &Grant) -> Result<Record, SecretError> {
+        let HostReport { host, fingerprints, since, at, version } = self.clone();
+        let id = HostReport::id(path, &host);
+        let body = serde_json::to_value(Body { host, fingerprints, since, at });
         Ok(Record {
             kind: REPORT,
-            id: HostReport::id(path, &self.host),
+            id,
             owner: Some(owner.as_str().to_owned()),
             lookup: Some(path.as_str().to_owned()),
             expires: None,
             body: body.map_err(|error| SecretError::invalid("report", error.to_string()))?,
             actor: ActorStamp::from(grant.actor()),
-            expect: Some(expect),
+            expect: Some(version),
         })
+    }
+
+    /// That its host is forgotten: without a second key no list has it, and what it said stays in the log.
+    pub(super) fn forgotten(&self, of: (&SecretPath, &Owner), grant: &Grant) -> Result<Record, SecretError> {
+        Ok(Record { lookup: None, ..self.record(of, grant)? })
     }
 }
 
@@ -86,6 +103,12 @@ impl HostReport {
 pub const FINGERPRINTS_MAX: usize = 16;
 /// So many hosts report one secret's keys.
 pub const REPORTS_MAX: usize = 256;
+/// What a host says again is written down again after so long, in seconds: a week. Its agent says it each hour, so that a report which is
+/// older by more than that hour is of a host that is silent; and a host is an entry of the log a week, not 168.
+pub const REPORT_AGAIN_SECS: u64 = 7 * 86_400;
+/// A host whose report is older, in seconds, makes room for another: 30 days. It missed three of those weeks, and any outage of the server
+/// is over by then.
+pub const REPORT_SILENT_SECS: u64 = 30 * 86_400;
 /// SHA-256 in base64 without padding.
 const DIGEST_CHARS: usize = 43;
 const HOST_BYTES_MAX: usize = 253;

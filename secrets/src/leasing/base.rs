@@ -1,21 +1,21 @@
-//! What people ask of leases: roles set up, users asked for, renewed, given back.
+//! What people ask of leases: users asked for, shown once, given back, forgotten; and whether there is room for one more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use policy::{Action, Grant, Owner, Secret};
+use policy::{Action, Grant, Secret};
 use ring::rand::SecureRandom;
 use store::{AccessEntry, ActorStamp, RecordFilter, Showing, StoreError};
 
 use super::drawn::{Credential, credential, keep};
-use super::place::{Document, Hired, Hirer, Tenancy, Terms};
-use super::records::{LEASE, LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseBody, LeaseRole, ROLE, RoleBody, Stage};
+use super::place::{Document, Hired, Hirer, Tenancy};
+use super::records::{LEASE, LEASE_SECS_MIN, Lease, LeaseBody, LeaseRole, Stage};
 use crate::due;
 use crate::error::SecretError;
 use crate::nouns::{SecretPath, Which};
 use crate::page::{Page, all_taken, taken};
-use crate::rotation::{Outcome, USER_BYTES_MAX};
-use crate::turning::{At, Line, Login, Pinned, Place, Product, Warrants, is_reason, login_of};
+use crate::rotation::Outcome;
+use crate::turning::{At, Login, Warrants, is_reason, login_of};
 use crate::vault::{Vault, value_id};
 
 /// Leases of the register. Cheap to clone.
@@ -36,23 +36,6 @@ impl Drop for Underway<'_> {
     fn drop(&mut self) {
         self.0.underway().remove(&self.1);
     }
-}
-
-/// What is said of a role when it is set up, or changed.
-#[derive(Clone, Debug)]
-pub struct RoleWish {
-    /// Where its users are made.
-    pub place: Place,
-    /// The secret of who makes them; none of SSH, where the service itself makes out certificates.
-    pub admin: Option<SecretPath>,
-    /// How it is spoken to.
-    pub line: Line,
-    /// Whose rights they get: a role of the target's, or (Redis) a user.
-    pub like: String,
-    /// How long a lease is where nobody says, in seconds.
-    pub secs: u64,
-    /// How long at most, with all renewals.
-    pub secs_max: u64,
 }
 
 /// Which user is asked for.
@@ -81,75 +64,6 @@ impl Leases {
     /// Of this vault's register, as this node of it makes them.
     pub fn new(vault: Vault, node: u16) -> Leases {
         Leases { vault, node, underway: Arc::default(), away: Arc::default() }
-    }
-
-    /// The role at a path; none where there is none, or it ended.
-    ///
-    /// # Errors
-    /// [`SecretError::Store`].
-    pub async fn role(&self, path: &SecretPath) -> Result<Option<LeaseRole>, SecretError> {
-        Ok(self.last_role(path).await?.filter(|role| !role.body.ended))
-    }
-
-    /// Sets up a role, or changes one: what is leased already stays as it is.
-    ///
-    /// # Errors
-    /// [`SecretError::Invalid`], which says what to change; [`SecretError::Conflict`].
-    pub async fn set_role(
-        &self,
-        grant: Grant,
-        path: &SecretPath,
-        owner: &Owner,
-        wish: RoleWish,
-        targets: &impl Tenancy,
-    ) -> Result<LeaseRole, SecretError> {
-        Vault::is_for(&grant, Action::WriteSecret, path, owner)?;
-        let there = self.last_role(path).await?;
-        if there.as_ref().is_some_and(|role| !role.body.ended && role.owner != *owner) {
-            return Err(SecretError::Conflict(format!("the role {path} is one of another owner")));
-        }
-        let RoleWish { place, admin, line, like, secs, secs_max } = wish;
-        let place = match place.product {
-            Some(Product::Ssh) if place.host.is_some() || place.port.is_some() => {
-                let why = "a certificate counts at every host that trusts the SSH user CA: say none";
-                return Err(SecretError::invalid("host", why));
-            }
-            Some(Product::Ssh) => Place { host: Some(EVERY_HOST.to_owned()), port: Some(0), ..place },
-            Some(_) | None => place,
-        };
-        let mut at = place.at(admin.as_ref(), line)?;
-        if let Some(admin) = &admin {
-            at.pinned = Some(Pinned::of(&self.vault.there(admin).await?));
-        }
-        if !(1..=USER_BYTES_MAX).contains(&like.len()) || like.contains(char::is_control) {
-            return Err(SecretError::invalid("like", format!("a name of 1 to {USER_BYTES_MAX} bytes")));
-        }
-        if !(LEASE_SECS_MIN..=secs_max).contains(&secs) || secs_max > LEASE_SECS_MAX {
-            let why = format!(
-                "{LEASE_SECS_MIN} s at least, and no longer than the longest, which is {LEASE_SECS_MAX} s at most"
-            );
-            return Err(SecretError::invalid("lease", why));
-        }
-        let terms = Terms { at: &at, like: &like, secs: (secs, secs_max) };
-        targets.has(terms).map_err(|why| SecretError::invalid("target", why))?;
-        let version = there.map_or(0, |role| role.version);
-        let body = RoleBody { at, like, secs, secs_max, ended: false };
-        let role = LeaseRole { path: path.clone(), owner: owner.clone(), version, body };
-        self.vault.ledger().record(vec![role.record(&grant)?]).await?;
-        self.away().remove(path);
-        self.role_there(path).await
-    }
-
-    /// Ends a role: nobody is made by it any more; who is there lives to the end of his lease.
-    ///
-    /// # Errors
-    /// [`SecretError::NotFound`], [`SecretError::Conflict`].
-    pub async fn end_role(&self, grant: Grant, path: &SecretPath) -> Result<(), SecretError> {
-        let mut role = self.role_there(path).await?;
-        Vault::is_for(&grant, Action::WriteSecret, path, &role.owner)?;
-        role.body.ended = true;
-        self.vault.ledger().record(vec![role.record(&grant)?]).await?;
-        Ok(())
     }
 
     /// A lease by its name.
@@ -391,7 +305,7 @@ impl Leases {
         }
     }
 
-    fn away(&self) -> MutexGuard<'_, HashMap<SecretPath, u64>> {
+    pub(super) fn away(&self) -> MutexGuard<'_, HashMap<SecretPath, u64>> {
         self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -444,16 +358,6 @@ impl Leases {
     pub(super) fn certain(&self) -> u64 {
         u64::try_from(self.vault.ledger().certain_time().unix()).unwrap_or_default()
     }
-
-    async fn role_there(&self, path: &SecretPath) -> Result<LeaseRole, SecretError> {
-        let none = || SecretError::NotFound(format!("there is no role at {path}"));
-        self.role(path).await?.ok_or_else(none)
-    }
-
-    async fn last_role(&self, path: &SecretPath) -> Result<Option<LeaseRole>, SecretError> {
-        let record = self.vault.ledger().record_get(ROLE, path.as_str()).await?;
-        record.map(|record| LeaseRole::of(record.into_inner())).transpose()
-    }
 }
 
 /// Who is renewed or revoked needs no password.
@@ -471,8 +375,6 @@ pub(super) fn said(outcome: Outcome) -> Option<String> {
     }
 }
 
-/// Where a certificate counts.
-const EVERY_HOST: &str = "*";
 const PAGE_MAX: usize = 1_000;
 /// Others who may write a lease at the moment at which it is given back: a few.
 const GIVEN_BACK_TRIES: usize = 8;

@@ -16,8 +16,10 @@ mod ending;
 mod place;
 mod records;
 mod renewing;
+mod roles;
 
-pub use base::{LEASES_OF_OWNER_MAX, LEASES_OF_ROLE_MAX, LeaseWish, Leased, Leases, RoleWish};
+pub use base::{LEASES_OF_OWNER_MAX, LEASES_OF_ROLE_MAX, LeaseWish, Leased, Leases};
 pub use place::{Document, Hired, Hirer, Tenancy, Terms};
 pub use records::{ENDS_TRIED_MAX, LEASE_SECS_MAX, LEASE_SECS_MIN, Lease, LeaseRole, Stage};
 pub use renewing::{RENEWALS_MAX, Renewed};
+pub use roles::RoleWish;

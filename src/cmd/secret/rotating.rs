@@ -295,6 +295,10 @@ fn shown(rotation: &Value) {
         let hosts: Vec<&str> = lacks.iter().filter_map(Value::as_str).collect();
         facts.push(("waits for", hosts.join(", ")));
     }
+    if let Some(silent) = rotation.get("silent").and_then(Value::as_array) {
+        let each = silent.iter().map(|one| format!("{} since {}", field(one, "host"), field(one, "heard")));
+        facts.push(("silent", each.collect::<Vec<_>>().join(", ")));
+    }
     if let Some(tries) = rotation.get("last_try").and_then(Value::as_array) {
         let each = tries.iter().map(|one| match field(one, "host") {
             host if host.is_empty() => field(one, "said"),

@@ -1,6 +1,7 @@
 //! SSH keys on hosts over HTTP: which public keys a host is to have, and which it says that it has.
 //!
 //! Asking opens nothing, and is no entry of the log. Whoever reports is the host's own agent, by its certificate; what it says is a record.
+//! Whoever may write the secret has a host forgotten that is gone.
 
 use std::sync::Arc;
 
@@ -10,12 +11,13 @@ use http::StatusCode;
 use policy::{Action, Actor, Name, Proof, Timestamp};
 use secrets::{HostReport, KeysInForce, Product, Secret, SecretPath, Turning};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-use super::rotation_shown::moment;
+use super::found::altered;
+use super::rotation_shown::{SilentHost, moment, seconds};
 use super::{granted, path_of};
 use crate::app::App;
-use crate::intake::{Caller, Json, Segment, json};
+use crate::intake::{Caller, Json, Params, Segment, json};
 use crate::problem::Problem;
 
 /// The public keys of a secret that hosts are to have now.
@@ -61,12 +63,31 @@ pub(crate) struct HostReportInfo {
     /// When it said so first.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
+    /// When it was written down last that it does: each week, while its agent runs.
+    #[schema(value_type = String, format = DateTime)]
+    heard: Timestamp,
+    /// Whether that is longer ago than 30 days: it makes room for another host.
+    silent: bool,
 }
 
 /// What hosts said.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HostReportList {
+    /// By host.
     items: Vec<HostReportInfo>,
+    /// So many rows that are not what the log says: they are left out, the status names them, and each host's next report takes the place of
+    /// its own. Told to whoever may list everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    altered: Option<u64>,
+}
+
+/// Which host is forgotten.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForgottenHost {
+    /// The host, as its reports have it.
+    host: String,
 }
 
 /// The public keys of a secret that hosts are to have now: of the current version, of the one to come, and of the one before while it
@@ -106,8 +127,10 @@ pub(crate) async fn reports(
 ) -> Result<Response, Problem> {
     let path = path_of(&path)?;
     let _granted = granted(&app, &actor, Action::ListSecrets, &path).await?;
-    let items = app.host_keys().reports(&path).await?.into_iter().map(info).collect();
-    Ok(json(StatusCode::OK, &HostReportList { items }))
+    let page = app.host_keys().reports(&path).await?;
+    let altered = altered(&app, &actor, page.altered);
+    let items = page.items.into_iter().map(|report| info(&app, report)).collect();
+    Ok(json(StatusCode::OK, &HostReportList { items, altered }))
 }
 
 /// A host says which of a secret's keys it has: its own agent does, by its certificate.
@@ -128,24 +151,62 @@ pub(crate) async fn report(
     let said = async move { keys.report(grant, (&path, secret.owner()), (&host, fingerprints)).await };
     let report = app.secret_to_its_end(said).await?;
     app.rotation_asked().notify_one();
-    Ok(json(StatusCode::OK, &info(report)))
+    Ok(json(StatusCode::OK, &info(&app, report)))
 }
 
-/// The hosts of a rotation of SSH keys whose agents have not said yet that they have exactly the keys that are in force.
-pub(super) async fn lacks(app: &App, turning: &Turning) -> Result<Vec<String>, Problem> {
+/// Forgets what a host said, so that there is room for another: it is gone for good. One whose agent runs says it again within an hour. A
+/// rotation that names the host waits for it as before: set that up without it.
+#[utoipa::path(delete, path = "/api/v1/ssh-host-reports/{path}", tag = "secrets", operation_id = "forgetHost",
+    params(("path" = String, Path, description = "Where the secret stands, with its slashes"), ForgottenHost),
+    responses((status = 204, description = "It is forgotten"), (status = 409, description = "Its agent spoke at this moment")))]
+pub(crate) async fn forget(
+    Shared(app): Shared<App>,
+    Caller(actor): Caller,
+    Segment(path): Segment,
+    Params(forgotten): Params<ForgottenHost>,
+) -> Result<StatusCode, Problem> {
+    let path: SecretPath = path_of(&path)?;
+    let (secret, grant) = granted(&app, &actor, Action::WriteSecret, &path).await?;
+    let keys = app.host_keys().clone();
+    let done = async move { keys.forget(grant, (&path, secret.owner()), &forgotten.host).await };
+    app.secret_to_its_end(done).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The hosts of a rotation of SSH keys that it may wait for.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// Those whose agents have not said yet that they have exactly the keys that are in force.
+    pub lacks: Vec<String>,
+    /// Those whose agents said something once, and were silent since.
+    pub silent: Vec<SilentHost>,
+}
+
+/// What the hosts of a rotation of SSH keys said, as far as it may wait for them.
+pub(super) async fn waiting(app: &App, turning: &Turning) -> Result<Waiting, Problem> {
     let secret = match turning.at().product {
         Product::Ssh => app.vault().look(turning.path()).await?,
         _ => None,
     };
-    let Some(secret) = secret else { return Ok(Vec::new()) };
+    let Some(secret) = secret else { return Ok(Waiting::default()) };
     let mut wanted: Vec<String> =
         app.host_keys().in_force(&secret).await?.keys.into_iter().map(|key| key.fingerprint).collect();
     wanted.sort();
-    let reports = app.host_keys().reports(turning.path()).await?;
+    let reports = app.host_keys().reports(turning.path()).await?.items;
     let hosts = drivers::ssh_hosts(&turning.at().host, turning.at().port);
     let hosts = hosts.map_err(|error| Problem::field("host", error.to_string()))?;
-    let has = |host: &str| reports.iter().any(|report| report.host == host && report.fingerprints == wanted);
-    Ok(hosts.into_iter().map(|host| host.name).filter(|host| !has(host)).collect())
+    let now = seconds(app.world().now());
+    let mut waiting = Waiting::default();
+    for host in hosts {
+        let report = reports.iter().find(|report| report.host == host.name);
+        if let Some(silent) = report.filter(|report| report.is_silent(now)) {
+            waiting.silent.push(SilentHost { host: host.name.clone(), heard: moment(silent.at) });
+        }
+        if report.is_none_or(|report| report.fingerprints != wanted) {
+            waiting.lacks.push(host.name);
+        }
+    }
+    Ok(waiting)
 }
 
 /// For which host an agent speaks: one that its certificate names.
@@ -177,6 +238,8 @@ fn bare(name: &Name) -> String {
     }
 }
 
-fn info(report: HostReport) -> HostReportInfo {
-    HostReportInfo { host: report.host, fingerprints: report.fingerprints, since: moment(report.at) }
+fn info(app: &App, report: HostReport) -> HostReportInfo {
+    let silent = report.is_silent(seconds(app.world().now()));
+    let HostReport { host, fingerprints, since, at, .. } = report;
+    HostReportInfo { host, fingerprints, since: moment(since), heard: moment(at), silent }
 }

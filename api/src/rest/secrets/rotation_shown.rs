@@ -64,6 +64,10 @@ pub(crate) struct RotationInfo {
     /// Of `ssh`, where one is shown: the hosts whose agents have not said yet that they have exactly the keys that are in force.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) lacks: Vec<String>,
+    /// Of `ssh`, where one is shown: the hosts whose agents have been silent for more than 30 days. They are waited for by each rotation:
+    /// set it up without those that are gone for good.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) silent: Vec<SilentHost>,
     /// What the last try said of a step that is tried again: of `ssh` of each host, where it is known of which.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     last_try: Vec<TryInfo>,
@@ -72,6 +76,15 @@ pub(crate) struct RotationInfo {
     /// Who said last that what was in use leaked.
     #[serde(skip_serializing_if = "Option::is_none")]
     leaked: Option<LeakedInfo>,
+}
+
+/// A host whose agent has been silent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SilentHost {
+    pub(super) host: String,
+    /// When it was written down last what it has.
+    #[schema(value_type = String, format = DateTime)]
+    pub(super) heard: Timestamp,
 }
 
 /// Somebody's word that a credential leaked.
@@ -188,6 +201,7 @@ pub(super) fn info(app: &App, turning: &Turning) -> RotationInfo {
         next: app.rotations().due(turning, seconds(app.world().now())).map(moment),
         times_away: rotation.times_away(),
         lacks: Vec::new(),
+        silent: Vec::new(),
         last_try: last_try(turning),
         trouble: trouble(turning),
         leaked: turning.leaked().map(leaked),

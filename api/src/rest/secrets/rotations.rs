@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::found::altered;
-use super::hosts::lacks;
+use super::hosts::{Waiting, waiting};
 use super::rotation_shown::{Rehearsal, RotationInfo, credential, info, rehearsed, seconds, whole};
 use super::{granted, path_of};
 use crate::app::App;
@@ -189,7 +189,8 @@ pub(crate) async fn show(
     let _granted = granted(&app, &actor, Action::ListSecrets, &path).await?;
     let turning = there(&app, &path).await?;
     let mut shown = whole(&app, &turning);
-    shown.lacks = lacks(&app, &turning).await?;
+    let Waiting { lacks, silent } = waiting(&app, &turning).await?;
+    (shown.lacks, shown.silent) = (lacks, silent);
     Ok(json(StatusCode::OK, &shown))
 }
 
@@ -230,7 +231,8 @@ pub(crate) async fn put(
     app.rotation_asked().notify_one();
     let mut shown = info(&app, &turning);
     // It is set up, whether that can be told or not.
-    shown.lacks = lacks(&app, &turning).await.unwrap_or_default();
+    let Waiting { lacks, silent } = waiting(&app, &turning).await.unwrap_or_default();
+    (shown.lacks, shown.silent) = (lacks, silent);
     Ok(json(StatusCode::OK, &shown))
 }
 
