@@ -123,7 +123,7 @@ impl RecoveryInfo {
             key: recovery.key.as_deref().map(RecoveryKeyInfo::of),
             taken_by,
             taken_at,
-            waits: waits.map(|KeyWaits { generation, fingerprint, by, until }| WaitingKey {
+            waits: waits.map(|KeyWaits { generation, fingerprint, by, until, .. }| WaitingKey {
                 generation,
                 fingerprint,
                 by,

@@ -102,7 +102,7 @@ fn of_hands(recovery: &Recovery, now: Timestamp) -> Vec<String> {
 
 /// That one administrator brought a key, for the others.
 fn of_waits(waits: &KeyWaits) -> String {
-    let KeyWaits { generation, fingerprint, by, until } = waits;
+    let KeyWaits { generation, fingerprint, by, until, .. } = waits;
     format!(
         "A recovery key of generation {generation} was brought by {by}, and is taken once another administrator brings it too, before {until}: \
          `chancery recovery take FILE`, where its fingerprint is {fingerprint}. Where nobody of yours held that ceremony, take that right away \
@@ -179,8 +179,13 @@ mod tests {
         let week = |more| NOW.plus_secs(-TAKEN_TOLD_SECS - more);
         let both = told(vec![hand(2, week(-1)), hand(1, week(0))], None);
         assert!(both.len() == 1 && both[0].contains("generation 2") && both[0].contains("token:thief"), "{both:?}");
-        let waits =
-            KeyWaits { generation: 2, fingerprint: "ab12".to_owned(), by: "token:thief".to_owned(), until: NOW };
+        let waits = KeyWaits {
+            generation: 2,
+            fingerprint: "ab12".to_owned(),
+            by: "token:thief".to_owned(),
+            hands: "00".to_owned(),
+            until: NOW,
+        };
         let waits = of_waits(&waits);
         assert!(waits.contains("token:thief") && waits.contains("ab12") && waits.contains("recovery take"), "{waits}");
         let joined = told(Vec::new(), Some(hand(1, week(1_000_000))));

@@ -55,6 +55,7 @@ impl Approvals {
             replaces: request.replaces,
             by: actor.id.clone(),
             holder,
+            hands: Holder::hands(actor),
             expires: office.ledger.cautious_time().plus_secs(WAITS_SECS),
             needs: profile.approvals(),
             approved: Vec::new(),
@@ -71,7 +72,7 @@ impl Approvals {
     /// One of them, for who asked and for who may approve it.
     pub(crate) async fn show(&self, actor: &Actor, id: &str) -> Result<Waiting, CaError> {
         match self.read(id).await {
-            Ok((waiting, _)) if waiting.by == ActorStamp::from(actor).id => Ok(waiting),
+            Ok((waiting, _)) if waiting.holder == Holder::of(actor).to_string() => Ok(waiting),
             found => Ok(self.seen(actor, found).await?.0),
         }
     }
@@ -88,13 +89,13 @@ impl Approvals {
         let now = self.now();
         let lookups = if open { waits::from(now, WAITS_SECS) } else { vec![None] };
         let page = waits::page(&office.ledger, KIND, (lookups, after), PAGE).await?;
-        let (policies, me) = (office.gate.rules().policies(), ActorStamp::from(actor).id);
+        let (policies, me) = (office.gate.rules().policies(), Holder::of(actor).to_string());
         let mut shown = Vec::new();
         for stored in page.items {
             let waiting = body(&stored.id, &stored.body)?;
             let may = || policies.decide(actor, Action::ApproveCertificate, &resource(&waiting)).is_ok();
             let is_meant = !open || waiting.state(now) == WaitingState::Waiting;
-            if is_meant && (waiting.by == me || may()) {
+            if is_meant && (waiting.holder == me || may()) {
                 shown.push((stored.id.clone(), waiting));
             }
         }
@@ -105,7 +106,7 @@ impl Approvals {
     pub(crate) async fn approve(&self, actor: &Actor, id: &str) -> Result<Waiting, CaError> {
         let (mut waiting, version, said) = self.judged_by(actor, id, None).await?;
         self.is_the_profile(&waiting)?;
-        if waiting.approved.iter().any(|there| there.by == said.by) {
+        if waiting.approved.iter().any(|there| there.hands == said.hands) {
             return Err(CaError::Conflict("you approved it already: the others are for others".to_owned()));
         }
         waiting.approved.push(said);
@@ -127,7 +128,7 @@ impl Approvals {
     /// Whoever asked takes what others approved: it is signed now, by what the asker may now.
     pub(crate) async fn collect(&self, actor: &Actor, id: &str) -> Result<Issued, CaError> {
         let (waiting, version) = self.read(id).await?;
-        if waiting.by != ActorStamp::from(actor).id {
+        if waiting.holder != Holder::of(actor).to_string() {
             // Whose it is not learns of nothing.
             return Err(missing(id));
         }
@@ -184,8 +185,8 @@ impl Approvals {
     async fn judged_by(&self, actor: &Actor, id: &str, why: Option<String>) -> Result<(Waiting, u64, Said), CaError> {
         let found = self.read(id).await;
         let (waiting, version) = self.seen(actor, found).await?;
-        let (conflict, me) = (|why: &str| Err(CaError::Conflict(why.to_owned())), ActorStamp::from(actor).id);
-        if waiting.by == me {
+        let (conflict, hands) = (|why: &str| Err(CaError::Conflict(why.to_owned())), Holder::hands(actor));
+        if waiting.hands == hands {
             return conflict("whoever asks does not approve: that is for another person");
         }
         match waiting.state(self.now()) {
@@ -194,7 +195,7 @@ impl Approvals {
             WaitingState::Expired => return conflict("it has expired"),
             WaitingState::Collected => return conflict("it was collected already"),
         }
-        Ok((waiting, version, Said { by: me, at: self.now(), why }))
+        Ok((waiting, version, Said { by: ActorStamp::from(actor).id, hands, at: self.now(), why }))
     }
 
     /// What was found, for who may approve it. Who may approve nothing learns of no request.

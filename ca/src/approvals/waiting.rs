@@ -27,6 +27,8 @@ pub struct Waiting {
     pub by: String,
     /// Who that is, whichever certificate he shows ([`policy::Holder`], hex).
     pub holder: String,
+    /// Whose hands asked: others approve ([`policy::Holder::hands`]).
+    pub hands: String,
     /// Until then it is approved and collected.
     pub expires: Timestamp,
     /// How many others are to approve.
@@ -51,6 +53,8 @@ pub struct Waiting {
 pub struct Said {
     /// Who, as the log names them.
     pub by: String,
+    /// Whose hands these are: their word counts once ([`policy::Holder::hands`]).
+    pub hands: String,
     /// When.
     pub at: Timestamp,
     /// Why.

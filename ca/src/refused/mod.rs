@@ -18,5 +18,5 @@ mod crowd;
 pub(crate) use crowd::Crowd;
 pub use crowd::{Insistent, RefusalState};
 pub use place::{REFUSED_APART_MAX, REFUSED_APART_OF_KIN_MAX};
+pub(crate) use window::Noted;
 pub use window::{INSISTENT_FROM, REFUSALS_WINDOW_SECS};
-pub(crate) use window::{Noted, Sum};

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy::{Action, Actor, Owner, Resource, ResourceKind, Timestamp};
+use policy::{Action, Actor, Holder, Owner, Resource, ResourceKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{ActorStamp, Credential, Filter, HOLD, Kind, Record, Shard, State, StoreError};
 use tokio::task::JoinSet;
@@ -106,6 +106,8 @@ pub struct Proposal {
     pub leaves: u64,
     /// Whoever proposed it; another confirms.
     pub by: String,
+    /// Whose hands these are ([`policy::Holder::hands`]).
+    pub hands: String,
     /// Until then.
     pub expires: Timestamp,
     /// Some of them, for whoever is to confirm it: serial and subject, or names where that is empty.
@@ -192,6 +194,7 @@ impl Revoker {
             leaves,
             sample: meant.sample.iter().map(|(serial, title)| (serial.clone(), brief(title))).collect(),
             by: ActorStamp::from(actor).id,
+            hands: Holder::hands(actor),
             expires,
             confirmed: None,
             done: false,
@@ -262,7 +265,7 @@ impl Revoker {
         let found = self.find(id).await;
         let (proposal, version) = self.decided(actor, found).await?;
         let (conflict, me) = (|why: &str| Err(CaError::Conflict(why.to_owned())), ActorStamp::from(actor).id);
-        if proposal.by == me {
+        if proposal.hands == Holder::hands(actor) {
             return conflict("whoever proposed it does not confirm it: that is for another person");
         }
         let ending = Ending {

@@ -147,6 +147,30 @@ async fn a_renewed_certificate_leaves_no_more_requests_to_wait() {
     says(authority.ask(&agent(20), server_request(&["www.example.com"])).await, "20 requests of yours wait");
 }
 
+/// Nor is it where several have to say yes: neither a renewed certificate, nor one for fewer of its names.
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_of_one_owner_are_one_who_approves() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let authority = approving(&house, 2).await;
+    let shows = |serial: &str, role: Role, names: &[&str]| {
+        let names = names.iter().map(|name| Name::parse(name).unwrap()).collect();
+        let proof = Proof::ClientCertificate { serial: serial.to_owned(), names };
+        Actor { id: format!("cert:{serial}"), proof, ..person("agent", role) }
+    };
+    let asked = shows("01", Role::Agent, &["www.example.com"]);
+    let (id, _) = authority.ask(&asked, server_request(&["www.example.com"])).await.unwrap();
+    says(authority.approve(&shows("02", Role::Approver, &["www.example.com"]), &id).await, "another person");
+    says(authority.approve(&shows("03", Role::Approver, &[]), &id).await, "another person");
+    authority.approve(&person("bob", Role::Approver), &id).await.unwrap();
+    authority.approve(&person("eve", Role::Approver), &id).await.unwrap();
+    // Who asked collects with the certificate that he has by then.
+    authority.collect(&shows("04", Role::Agent, &["www.example.com"]), &id).await.unwrap();
+
+    let (id, _) = authority.ask(&person("ann", Role::Issuer), server_request(&["www.example.com"])).await.unwrap();
+    authority.approve(&shows("05", Role::Approver, &["a.example.com", "b.example.com"]), &id).await.unwrap();
+    says(authority.approve(&shows("06", Role::Approver, &["a.example.com"]), &id).await, "approved it already");
+}
+
 /// What nobody approved in time stays in the register for ever: it hides nothing that waits, and takes nobody's place.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_waits_is_found_whatever_expired_before_it() {

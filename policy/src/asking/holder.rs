@@ -46,6 +46,16 @@ impl Holder {
     pub fn kin(self) -> Kin {
         self.kin
     }
+
+    /// By what two who have to say the same are known as two, in hex. Whoever may issue certificates for himself may have them for fewer of
+    /// his names too, so all certificates of the same owners are one pair of hands; anybody else is one by his name.
+    pub fn hands(actor: &Actor) -> String {
+        let holder = Holder::of(actor);
+        match actor.proof {
+            Proof::ClientCertificate { .. } => hex::encode(holder.kin.0),
+            Proof::Token { .. } | Proof::AcmeKey { .. } | Proof::System => holder.to_string(),
+        }
+    }
 }
 
 /// In hex, for a record that is found by it.
@@ -112,6 +122,17 @@ mod tests {
     fn a_token_is_its_name_whichever_secret_it_has() {
         assert_eq!(Holder::of(&token("web", "shop", "01")), Holder::of(&token("web", "shop", "02")));
         assert_ne!(Holder::of(&token("web", "shop", "01")), Holder::of(&token("web", "till", "01")));
+    }
+
+    #[test]
+    fn all_certificates_of_an_owner_are_one_pair_of_hands_and_each_token_is_one() {
+        let first = Holder::hands(&certificate("web", "01", &["a.example", "b.example"]));
+        assert_eq!(first, Holder::hands(&certificate("web", "02", &["a.example"])));
+        assert_eq!(first, Holder::hands(&certificate("web", "03", &[])));
+        assert_ne!(first, Holder::hands(&certificate("shop", "01", &["a.example", "b.example"])));
+        let ann = Holder::hands(&token("web", "ann", "01"));
+        assert_eq!(ann, Holder::hands(&token("web", "ann", "02")));
+        assert!(ann != first && ann != Holder::hands(&token("web", "ben", "03")));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! Trusted for: that two actors of that right brought one key. Whoever makes tokens of administrators can be two actors: each is a leaf.
 
-use policy::{Grant, Timestamp};
+use policy::{Grant, Holder, Timestamp};
 use serde_json::{Value, json};
 use store::Record;
 
@@ -32,6 +32,8 @@ pub struct KeyWaits {
     pub fingerprint: String,
     /// Who brought it.
     pub by: String,
+    /// Whose hands these are ([`Holder::hands`]): others bring it too.
+    pub hands: String,
     /// Until then.
     pub until: Timestamp,
 }
@@ -50,8 +52,9 @@ impl Vault {
         }
         let (now, fingerprint) = (self.now().await?, data_encoding::HEXLOWER.encode(&key.fingerprint()));
         let (there, version) = self.waiting(key.generation()).await?;
+        let hands = Holder::hands(grant.actor());
         let is_anothers =
-            |there: KeyWaits| there.until > now && there.by != grant.actor().id && there.fingerprint == fingerprint;
+            |there: KeyWaits| there.until > now && there.hands != hands && there.fingerprint == fingerprint;
         if there.is_some_and(is_anothers) {
             self.take_recovery_key(grant, key).await?;
             return Ok(Brought::Taken);
@@ -62,7 +65,7 @@ impl Vault {
             owner: None,
             lookup: None,
             expires: None,
-            body: json!({ "fingerprint": fingerprint, "until": now.plus_secs(WAITS_SECS) }),
+            body: json!({ "fingerprint": fingerprint, "hands": hands, "until": now.plus_secs(WAITS_SECS) }),
             actor: grant.actor().into(),
             expect: Some(version),
         };
@@ -86,10 +89,12 @@ impl Vault {
         let Some(there) = self.ledger.record_get(WAITS, &generation.to_string()).await? else { return Ok((None, 0)) };
         let text = |name: &str| there.body.get(name).and_then(Value::as_str);
         let until = text("until").and_then(|until| Timestamp::parse_rfc3339(until).ok());
-        let waits = until.zip(text("fingerprint")).map(|(until, fingerprint)| KeyWaits {
+        let said = until.zip(text("fingerprint")).zip(text("hands"));
+        let waits = said.map(|((until, fingerprint), hands)| KeyWaits {
             generation,
             fingerprint: fingerprint.to_owned(),
             by: there.actor.id.clone(),
+            hands: hands.to_owned(),
             until,
         });
         Ok((waits, there.version))

@@ -146,7 +146,7 @@ fn the_token_is_told_every_few_seconds_and_at_the_end_and_the_node_that_is_furth
         let in_token = |house: &House| {
             let pool = house.pool.clone();
             async move {
-                let notes = pool.notes(support::ORIGIN).await.unwrap();
+                let notes = pool.notes(crate::support::ORIGIN).await.unwrap();
                 let size =
                     |note: &Vec<u8>| String::from_utf8_lossy(note).lines().nth(1).unwrap().parse::<u64>().unwrap();
                 notes.iter().map(size).max()
@@ -171,7 +171,7 @@ fn the_token_is_told_every_few_seconds_and_at_the_end_and_the_node_that_is_furth
         assert_eq!(in_token(&two).await, Some(third));
         // The one that ends later knows less.
         one.ledger.close().await;
-        assert_eq!(pool.notes(support::ORIGIN).await.unwrap().len(), 2);
+        assert_eq!(pool.notes(crate::support::ORIGIN).await.unwrap().len(), 2);
         assert_eq!(in_token(&two).await, Some(third));
     });
 }

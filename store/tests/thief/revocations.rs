@@ -1,7 +1,7 @@
 //! Revocations and CRLs: none is taken back, none comes out of nothing, and none is left out of the next list.
 
 use hsm::Message;
-use store::{Covers, Entry, Kind, State, StoreError};
+use store::{Covers, Entry, State, StoreError};
 
 use crate::support::{House, on_both, revocation, shown, tbs_crl_of, verified, write_beside};
 

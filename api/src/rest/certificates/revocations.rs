@@ -186,8 +186,20 @@ impl ProposalState {
             false if proposal.confirmed.is_some() => "confirmed",
             false => "expired",
         };
-        let Proposal { of, reason, invalid, count, digest, leaves: _, by, expires, sample, confirmed, done: _ } =
-            proposal;
+        let Proposal {
+            of,
+            reason,
+            invalid,
+            count,
+            digest,
+            leaves: _,
+            by,
+            hands: _,
+            expires,
+            sample,
+            confirmed,
+            done: _,
+        } = proposal;
         let sample = sample.into_iter().map(|(serial, subject)| Sample { serial, subject }).collect();
         Self { id, of, reason, invalid, count, digest, state, sample, by, expires, confirmed }
     }

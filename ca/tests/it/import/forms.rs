@@ -326,10 +326,6 @@ fn who_names_a_cas_certificate_by_its_serial_is_told_of() {
     assert!(taken == 2 && notes.starts_with("1 certificates name the CA's certificate by its serial"), "{notes}");
 }
 
-fn first(pem: &str) -> String {
-    pem.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap().to_owned()
-}
-
 /// What a CRL lists that is not taken may be revoked: by it alone, so that without it nobody would know.
 #[test]
 fn what_a_crl_alone_lists_that_is_not_taken_does_not_come_as_good() {

@@ -2,7 +2,6 @@
 
 use ca::{Arrival, Authority, Brought, Homes};
 use hsm::testing::TestToken;
-use rcgen::RevocationReason;
 
 use super::{Old, done, good, lands, pem, sha256};
 use crate::house::{House, accepts, admin, open_ledger, owner, parts};
@@ -159,4 +158,8 @@ async fn a_key_that_somebody_changed_in_its_token_is_an_alarm_until_it_is_put_ri
     authority.set_homes(&admin(), &name, homes).await.unwrap();
     assert!(authority.health().due.is_empty(), "{:?}", authority.health().due);
     authority.refresh_crls().await.unwrap();
+}
+
+fn first(pem: &str) -> String {
+    pem.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap().to_owned()
 }

@@ -2,7 +2,6 @@
 
 use ca::{Arrival, Arriving, CaError, GenerationState, Landed, Source};
 use policy::Owner;
-use rcgen::RevocationReason;
 use store::{Filter, State};
 
 use super::{Old, done, ended, good, lands, sha256, state};
