@@ -44,7 +44,7 @@ pub struct Args {
     unproved_files: bool,
     /// Write what chancery.toml says of which the log is told nothing, though this place does not say it (modules, programs, targets,
     /// recipients, keys, paths): exactly what was shown with this digest
-    #[arg(long, value_name = "DIGEST", requires = "files")]
+    #[arg(long, value_name = "SHA256", requires = "files")]
     accept_config: Option<looked::Looked>,
     /// Restore into a scratch place, verify it there, open it with the token where that answers, and take it away again
     #[arg(long)]
@@ -59,7 +59,7 @@ On a new host, with the token there (docs/BACKUP.md):
   chancery restore b.age --identity backup.key --files ./my-ca
   # shows what the log does not prove, and its digest; once you looked:
   chancery restore b.age --identity backup.key --files ./my-ca \\
-    --accept-config DIGEST
+    --accept-config SHA256
   chancery --config my-ca/chancery.toml restore b.age \\
     --identity backup.key
   chancery --config my-ca/chancery.toml audit resume --reason \"...\"

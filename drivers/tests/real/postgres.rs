@@ -290,6 +290,100 @@ async fn a_user_who_has_something_in_other_databases_is_dropped_all_the_same() {
     driver.revoke(admin(&ours), lease).await.expect("revoked twice is revoked once");
 }
 
+/// Whoever has the rights of a database's owner says how sessions begin there, and whether any does; the administrator has them too.
+#[tokio::test]
+async fn a_user_who_shuts_his_own_databases_ends_all_the_same() {
+    let server = start();
+    let (ours, password) = (secret("made"), secret("lived"));
+    ask(server.port, "CREATE ROLE maker LOGIN CREATEROLE PASSWORD 'made'; CREATE ROLE app").await;
+    ask(server.port, "GRANT app TO maker WITH ADMIN OPTION").await;
+    for database in ["his", "main"] {
+        ask(server.port, &format!("CREATE DATABASE {database} OWNER app")).await;
+    }
+    let driver = Postgres::new(Host::here("127.0.0.1", server.port).expect("it is here"), "main");
+    let maker = Login { user: "maker", secret: &ours };
+    let login = Login { user: "v-app-1", secret: &password };
+    let until = Timestamp::parse_rfc3339("2090-01-01T00:00:00Z").expect("a time");
+    let lease = Lease { login, like: "app", until };
+    let closed = "ALLOW_CONNECTIONS false";
+    for (nth, trap) in [
+        "SET idle_session_timeout = '1ms'",
+        "SET statement_timeout = '1ms'",
+        "SET local_preload_libraries = 'nothing'",
+        "SET default_transaction_read_only = on",
+        "SET role = 'v-app-1'",
+        closed,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        driver.create(maker, lease).await.unwrap_or_else(|fault| panic!("{trap}: {fault}"));
+        let mut sessions = Vec::new();
+        for database in ["his", "main"] {
+            let mut config = tokio_postgres::Config::new();
+            config.host("127.0.0.1").port(server.port).user(login.user).password("lived").dbname(database);
+            let (client, connection) = config.connect(tokio_postgres::NoTls).await.expect("a session");
+            tokio::spawn(connection);
+            client.batch_execute(&format!("CREATE TABLE made{nth} (x int)")).await.expect("a table");
+            sessions.push(client);
+        }
+        // Nobody shuts the database that he is in.
+        for (client, other) in sessions.iter().zip(["main", "his"]) {
+            client.batch_execute(&format!("ALTER DATABASE {other} {trap}")).await.expect(trap);
+        }
+        driver.revoke(maker, lease).await.unwrap_or_else(|fault| panic!("{trap}: {fault}"));
+        let left = ask(server.port, "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'v-app%'").await;
+        assert_eq!(left.as_deref(), Some("0"), "{trap}");
+        // What he set stands as he left it, and nothing of ours beside it.
+        let set = ask(server.port, "SELECT count(*) FROM pg_db_role_setting WHERE setrole <> 0").await;
+        assert_eq!(set.as_deref(), Some("0"), "{trap}");
+        let shut = "SELECT count(*) FROM pg_database WHERE datname IN ('his', 'main') AND NOT datallowconn";
+        let wanted = if trap == closed { "2" } else { "0" };
+        assert_eq!(ask(server.port, shut).await.as_deref(), Some(wanted), "{trap}");
+        for database in ["his", "main"] {
+            ask(server.port, &format!("ALTER DATABASE {database} RESET ALL")).await;
+            ask(server.port, &format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true")).await;
+            let owner = format!("SELECT tableowner FROM pg_tables WHERE tablename = 'made{nth}'");
+            assert_eq!(ask_in(server.port, database, &owner).await.as_deref(), Some("app"), "{trap}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_the_administrator_may_not_open_keeps_a_role_that_is_locked_out() {
+    let server = start();
+    let (ours, password) = (secret("made"), secret("lived"));
+    ask(server.port, "CREATE ROLE maker LOGIN CREATEROLE PASSWORD 'made'; CREATE ROLE app").await;
+    ask(server.port, "GRANT app TO maker WITH ADMIN OPTION").await;
+    for database in ["shut", "wide"] {
+        ask(server.port, &format!("CREATE DATABASE {database}")).await;
+        ask_in(server.port, database, "GRANT CREATE ON SCHEMA public TO app").await;
+    }
+    let maker = Login { user: "maker", secret: &ours };
+    let login = Login { user: "v-app-1", secret: &password };
+    let until = Timestamp::parse_rfc3339("2090-01-01T00:00:00Z").expect("a time");
+    let lease = Lease { login, like: "app", until };
+    driver(server.port).create(maker, lease).await.expect("it is made");
+    for database in ["shut", "wide"] {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(server.port).user(login.user).password("lived").dbname(database);
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.expect("a session");
+        tokio::spawn(connection);
+        client.batch_execute("CREATE TABLE his (x int)").await.expect("a table");
+    }
+    ask(server.port, "ALTER DATABASE shut ALLOW_CONNECTIONS false").await;
+    let done = driver(server.port).revoke(maker, lease).await;
+    let Err(Fault::Unknown(said)) = &done else { panic!("{done:?}") };
+    assert!(said.contains("database shut") && said.contains("ALLOW_CONNECTIONS"), "{said}");
+    let may_log_in = ask(server.port, "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'v-app-1'").await;
+    assert_eq!(may_log_in.as_deref(), Some("f"), "he is locked out all the same");
+    // The one that is not shut is emptied, though it comes after it.
+    let owner = ask_in(server.port, "wide", "SELECT tableowner FROM pg_tables WHERE tablename = 'his'").await;
+    assert_eq!(owner.as_deref(), Some("app"));
+    ask(server.port, "ALTER DATABASE shut ALLOW_CONNECTIONS true").await;
+    driver(server.port).revoke(maker, lease).await.expect("the next try ends him");
+}
+
 #[tokio::test]
 async fn tls_leads_to_the_certificate_that_was_meant_or_nowhere() {
     let mut server = start();
