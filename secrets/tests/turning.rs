@@ -349,8 +349,12 @@ fn what_a_rotation_exchanges_is_not_written_by_hand_until_it_ends() {
                 matches!(&ended, Err(SecretError::Conflict(why)) if why.contains("chancery secret rotation prod/db")),
                 "{ended:?}"
             );
-            let changed = rotations.set(grant(), &on, wish(pair()), &places()).await;
+            let bounds = Bounds { tries: 2, ..wish(pair()).settings.bounds };
+            let other = TurningWish { settings: Settings { bounds, ..wish(pair()).settings }, ..wish(pair()) };
+            let changed = rotations.set(grant(), &on, other, &places()).await;
             assert!(matches!(changed, Err(SecretError::Conflict(_))), "{changed:?}");
+            let same = rotations.set(grant(), &on, wish(pair()), &places()).await.unwrap();
+            assert_eq!((same.rotation().state(), rotations.look(&on).await.unwrap()), ("set", Some(same.clone())));
             run(&house, &rotations, &places()).await;
             rotations.end(grant(), &on).await.unwrap();
             assert_eq!(rotations.look(&on).await.unwrap(), None);
