@@ -9,9 +9,10 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use policy::Secret;
+use policy::{Secret, Timestamp, World};
+use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Method, Response, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -225,6 +226,14 @@ impl Client {
     /// GET of a JSON resource under the server's URL.
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
         json(self.send(Method::GET, path, None).await?).await
+    }
+
+    /// GET of a JSON resource, and the server's time: whatever this host's clock shows, what lies so far back lies so far back there. Where
+    /// something on the way took the answer's date out, it is this host's.
+    pub async fn get_dated(&self, path: &str) -> Result<(Value, Timestamp), Failure> {
+        let response = self.send(Method::GET, path, None).await?;
+        let now = date_of(response.headers()).unwrap_or_else(|| World::real().now());
+        Ok((json(response).await?, now))
     }
 
     /// GET of a JSON resource that says more by its body than by its status: `/readyz` answers 503 with what it waits for.
@@ -494,6 +503,13 @@ async fn json(response: Response) -> Result<Value, Failure> {
     })
 }
 
+/// When an answer was made, as it says (RFC 9110 section 6.6.1).
+fn date_of(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let secs = date.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    i64::try_from(secs).ok().map(Timestamp::from_unix)
+}
+
 /// An RFC 9457 problem as a failure of the command.
 async fn problem(response: Response) -> Failure {
     let status = response.status();
@@ -550,6 +566,13 @@ pub fn percent(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_of_an_answer_is_its_date() {
+        let of = |date: &str| date_of(&HeaderMap::from_iter([(DATE, date.parse().unwrap())]));
+        assert_eq!(of("Fri, 15 Jan 2027 08:00:00 GMT"), Some(Timestamp::from_unix(1_800_000_000)));
+        assert_eq!((of("yesterday"), date_of(&HeaderMap::new())), (None, None));
+    }
 
     #[test]
     fn a_server_is_its_scheme_host_and_port() {

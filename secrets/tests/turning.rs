@@ -251,8 +251,18 @@ fn what_was_set_nowhere_is_set_up_anew_or_ended_at_once() {
             let waits = rotations.look(&on).await.unwrap().unwrap();
             assert_eq!((waits.rotation().state(), waits.rotation().times_away()), ("made", 1));
             assert!(waits.rotation().last_try().is_some(), "why it waits");
-            // Set up anew it begins anew, as it was asked for.
-            let anew = rotations.set(grant(), &on, unchecked(), &places()).await.unwrap();
+            // Said again it is as it is: no version is drawn, and the pause stays.
+            for _ in 0..12 {
+                let same = rotations.set(grant(), &on, unchecked(), &places()).await.unwrap();
+                assert_eq!(same, waits);
+                let turn = rotations.turn(&on, &Warden(&house), &places()).await.unwrap();
+                assert!(matches!(turn, Turn::Rests(Some(_))), "{turn:?}");
+            }
+            assert_eq!(rotations.look(&on).await.unwrap(), Some(waits));
+            // Set up otherwise it begins anew, as it was asked for.
+            let bounds = Bounds { tries: 2, ..unchecked().settings.bounds };
+            let other = TurningWish { settings: Settings { bounds, ..unchecked().settings }, ..unchecked() };
+            let anew = rotations.set(grant(), &on, other, &places()).await.unwrap();
             assert_eq!((anew.rotation().state(), anew.rotation().pending()), ("resting", None));
             rotations.turn(&on, &Warden(&house), &places()).await.unwrap();
             let waits = rotations.look(&on).await.unwrap().unwrap();
@@ -261,6 +271,41 @@ fn what_was_set_nowhere_is_set_up_anew_or_ended_at_once() {
             assert_eq!(rotations.look(&on).await.unwrap(), None);
             let secret = house.vault.look(&on).await.unwrap().unwrap();
             assert_eq!(secret.labels().iter().map(|(l, n)| (l.as_str(), *n)).collect::<Vec<_>>(), [("current", 1)]);
+        }
+    });
+    target.resume();
+}
+
+#[test]
+fn versions_that_were_never_in_use_push_out_none_that_were() {
+    let mut target = Target::start();
+    target.stop();
+    on_sqlite(|database| {
+        let target = &target;
+        async move {
+            let unchecked = |tries| {
+                let wish = wish(pair());
+                let bounds = Bounds { tries, ..wish.settings.bounds };
+                TurningWish { settings: Settings { bounds, ..wish.settings }, is_unchecked: true, ..wish }
+            };
+            let (house, rotations) = house_with(&database, target, unchecked(3), "app-a").await;
+            let (grant, on) = (|| house.grant(Action::WriteSecret, SECRET), path(SECRET));
+            // Versions of people, before it is exchanged.
+            rotations.end(grant(), &on).await.unwrap();
+            for password in ["second", "third"] {
+                house.put_as(SECRET, put(&[("password", password)])).await.unwrap();
+            }
+            rotations.set(grant(), &on, unchecked(3), &places()).await.unwrap();
+            ask(&house, &rotations).await;
+            // Each of other settings draws another, which is set nowhere.
+            for tries in [1, 2].into_iter().cycle().take(30) {
+                rotations.turn(&on, &Warden(&house), &places()).await.unwrap();
+                rotations.set(grant(), &on, unchecked(tries), &places()).await.unwrap();
+            }
+            let secret = house.vault.look(&on).await.unwrap().unwrap();
+            let numbers: Vec<u64> = secret.versions(house.world.now()).iter().map(|version| version.number).collect();
+            assert!([1, 2, 3].iter().all(|number| numbers.contains(number)), "{numbers:?}");
+            assert!(secret.newest() > 30 && numbers.len() < 15, "{numbers:?}");
         }
     });
     target.resume();
@@ -304,8 +349,12 @@ fn what_a_rotation_exchanges_is_not_written_by_hand_until_it_ends() {
                 matches!(&ended, Err(SecretError::Conflict(why)) if why.contains("chancery secret rotation prod/db")),
                 "{ended:?}"
             );
-            let changed = rotations.set(grant(), &on, wish(pair()), &places()).await;
+            let bounds = Bounds { tries: 2, ..wish(pair()).settings.bounds };
+            let other = TurningWish { settings: Settings { bounds, ..wish(pair()).settings }, ..wish(pair()) };
+            let changed = rotations.set(grant(), &on, other, &places()).await;
             assert!(matches!(changed, Err(SecretError::Conflict(_))), "{changed:?}");
+            let same = rotations.set(grant(), &on, wish(pair()), &places()).await.unwrap();
+            assert_eq!((same.rotation().state(), rotations.look(&on).await.unwrap()), ("set", Some(same.clone())));
             run(&house, &rotations, &places()).await;
             rotations.end(grant(), &on).await.unwrap();
             assert_eq!(rotations.look(&on).await.unwrap(), None);

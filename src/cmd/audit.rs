@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use indicatif::ProgressBar;
-use policy::World;
+use policy::Timestamp;
 use serde_json::{Value, json};
 use store::{Identity, Kept, Pins, Report, Source, Word};
 
@@ -134,11 +134,15 @@ impl List {
         said.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
     }
 
-    /// After which entry it begins, in a log of so many.
-    async fn begins_after(&self, client: &Client, size: u64, limit: usize) -> Result<Option<u64>, Failure> {
+    /// After which entry it begins, in a log of so many, at the server's time.
+    async fn begins_after(
+        &self,
+        client: &Client,
+        (size, now): (u64, Timestamp),
+        limit: usize,
+    ) -> Result<Option<u64>, Failure> {
         if let Some(since) = self.since {
-            let secs = i64::try_from(since.secs()).unwrap_or(i64::MAX / 4);
-            let since = World::real().now().plus_secs(-secs).rfc3339();
+            let since = since.before(now).rfc3339();
             return Ok(super::report::first_since(client, &since, size).await?.checked_sub(1));
         }
         // "after" is exclusive and the first entry has index 0, so that none means from the beginning.
@@ -235,13 +239,13 @@ fn with_word(mut answer: Value) -> Value {
 
 async fn list(args: List, global: &Global) -> Result<(), Failure> {
     let client = global.client()?;
-    let size = size(&client).await?;
+    let (size, now) = size(&client).await?;
     let mut query = args.sought();
     let is_sought = !query.is_empty();
     let limit = args.limit.unwrap_or(if is_sought || args.since.is_some() { SOUGHT } else { LATEST });
-    let from = args.begins_after(&client, size, limit).await?;
+    let from = args.begins_after(&client, (size, now), limit).await?;
     query.extend(from.map(|index| ("after", index.to_string())));
-    let (wide, now) = (output::is_wide(), World::real().now().rfc3339());
+    let (wide, now) = (output::is_wide(), now.rfc3339());
     let mut listing = if wide { Listing::new(&WIDE, global.json) } else { Listing::new(&NARROW, global.json) };
     let mut pages = Pages::new(&client, "/api/v1/audit", &query, limit);
     while let Some(Page { items, words }) = pages.next().await? {
@@ -345,9 +349,10 @@ fn opened(leaf: &Value) -> String {
     }
 }
 
-/// Entries in the log.
-async fn size(client: &Client) -> Result<u64, Failure> {
-    Ok(client.get("/api/v1/audit?limit=1").await?.get("size").and_then(Value::as_u64).unwrap_or(0))
+/// Entries in the log, and the server's time.
+async fn size(client: &Client) -> Result<(u64, Timestamp), Failure> {
+    let (page, now) = client.get_dated("/api/v1/audit?limit=1").await?;
+    Ok((page.get("size").and_then(Value::as_u64).unwrap_or(0), now))
 }
 
 /// What an operator said, in a cell.

@@ -54,7 +54,9 @@ Examples:
   chancery transit rewrap payments sealed > sealed.new
   chancery transit encrypt tenants note --context tenant-7 --bind row-12
 
-With --lines each line is one, in batches of 1000: one entry of the log each.";
+With --lines each line is one, in batches of 1000: one entry of the log each. Lines stay where they
+stand: of one that comes to nothing there is an empty line, and in `rewrap` the text as it was;
+which they are is said at the end, and the exit is 1. One that is not of lines has at most 1 MiB.";
 
 const DATA_KEY: &str = "\
 Examples:
@@ -65,11 +67,13 @@ Keep the sealed key beside what you encrypt, and the other nowhere.";
 
 const SIGNING: &str = "\
 Examples:
-  chancery transit sign releases app.tar > app.tar.sig
-  chancery transit verify releases app.tar --signature-file app.tar.sig
+  sha256sum app.tar > SHA256SUMS
+  chancery transit sign releases SHA256SUMS > SHA256SUMS.sig
+  chancery transit verify releases SHA256SUMS --signature-file SHA256SUMS.sig
   chancery transit hmac sessions cookie.txt
 
-For code that others run, `chancery sign` has keys that never leave the HSM.";
+What is signed has at most 1 MiB: of a longer file sign the digest, as above. For code that others
+run, `chancery sign` has keys that never leave the HSM.";
 
 /// Runs `chancery transit`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {

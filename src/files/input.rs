@@ -63,13 +63,16 @@ impl Input {
 
     /// Reads all of it. Not the size that the file claims counts: a device or a pipe claims none, and a file may grow.
     pub fn bytes(self, most: u64) -> Result<Vec<u8>, Failure> {
+        let said = format!("{} has more than {most} bytes, which makes no sense here", shown(&self.path));
+        let none = || Failure::new(Exit::Failed, said).help("is it the file that is meant?");
+        self.within(most)?.ok_or_else(none)
+    }
+
+    /// The same; none where it is longer: for who can say what to do then.
+    pub fn within(self, most: u64) -> Result<Option<Vec<u8>>, Failure> {
         let mut bytes = Vec::new();
         self.file.take(most + 1).read_to_end(&mut bytes).or_fail(format!("cannot read {}", shown(&self.path)))?;
-        if bytes.len() as u64 > most {
-            let said = format!("{} has more than {most} bytes, which makes no sense here", shown(&self.path));
-            return Err(Failure::new(Exit::Failed, said).help("is it the file that is meant?"));
-        }
-        Ok(bytes)
+        Ok((bytes.len() as u64 <= most).then_some(bytes))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use policy::span_secs;
+use policy::{Timestamp, span_secs};
 
 /// So many seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,6 +12,11 @@ impl Span {
     /// In seconds.
     pub fn secs(self) -> u64 {
         self.0
+    }
+
+    /// The moment that lies so far before another; what is longer than there are times is the longest.
+    pub fn before(self, now: Timestamp) -> Timestamp {
+        now.plus_secs(-i64::try_from(self.0).unwrap_or(i64::MAX).min(i64::MAX / 4))
     }
 }
 
@@ -40,6 +45,13 @@ mod tests {
         assert_eq!(span("1h30m").unwrap(), span("90m").unwrap());
         assert_eq!(span("2d12h").unwrap().secs(), 216_000);
         assert!(span("16").unwrap_err().contains("1h30m"));
+    }
+
+    #[test]
+    fn a_moment_lies_a_span_before_another() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        assert_eq!(span("1h").unwrap().before(now), now.plus_secs(-3_600));
+        assert!(Span(u64::MAX).before(now) < now);
     }
 
     #[test]

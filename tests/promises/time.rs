@@ -16,6 +16,24 @@ pub(crate) fn ahead(by: &str) -> [(&'static str, String); 3] {
     ]
 }
 
+/// What is asked of the last hour is of the server's: by the client's own nothing would be in it.
+#[test]
+fn a_client_whose_clock_is_ahead_reports_by_the_servers() {
+    let house = House::started();
+    let run = |arguments: &[&str]| {
+        let mut ahead_by_days = house.command(arguments);
+        ahead_by_days.envs(ahead("+2d"));
+        let told = succeed(ahead_by_days);
+        serde_json::from_str::<serde_json::Value>(&told).unwrap_or_else(|error| panic!("{error}: {told}"))
+    };
+    let report = run(&["report", "--since", "1h"]);
+    let now = succeed(command("date", &["-u", "+%FT%TZ"]));
+    assert!(report["report"]["at"].as_str() <= Some(now.trim()), "{report} at {now}");
+    assert!(report["proofs"].as_array().is_some_and(|rows| !rows.is_empty()), "{report}");
+    let entries = run(&["audit", "list", "--since", "1h", "--json"]);
+    assert!(entries.as_array().is_some_and(|entries| !entries.is_empty()), "{entries}");
+}
+
 fn launch_ahead(house: &mut House) {
     let environment = ahead("+2h");
     house.launch(&environment.each_ref().map(|(name, value)| (*name, value.as_str())));

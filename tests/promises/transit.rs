@@ -65,6 +65,16 @@ fn a_key_seals_signs_is_rotated_and_ends_by_commands() {
     let retired = piped(&house, &["transit", "decrypt", "payments"], sealed.as_bytes());
     let says = String::from_utf8_lossy(&retired.stderr).into_owned();
     assert!(!retired.status.success() && says.contains("used no more"), "{says}");
+    // Of lines those that come to nothing leave the others where they stand, and an empty one is one.
+    let line = |at: usize| anew.lines().nth(at).expect("a line");
+    let mixed = format!("{}\n{sealed}{}\n", line(0), line(1));
+    for (act, instead) in [("rewrap", sealed.trim_end()), ("decrypt", "")] {
+        let output = piped(&house, &["transit", act, "payments", "--lines"], mixed.as_bytes());
+        let (says, printed) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        assert!(!output.status.success() && says.contains("item 2: "), "{act}: {says}");
+        assert_eq!((printed.lines().count(), printed.lines().nth(1)), (3, Some(instead)), "{act}: {printed}");
+    }
+    assert_eq!(done(piped(&house, &["transit", "encrypt", "payments", "--lines"], b"\n")).lines().count(), 1);
     // Signatures are verified by openssl, with the public half alone.
     create(&house, "releases", &["--kind", "ecdsa-p256"]);
     let (app, signature) = (house.path("app"), house.path("app.sig"));
@@ -72,6 +82,9 @@ fn a_key_seals_signs_is_rotated_and_ends_by_commands() {
     let signed = house.run(&["transit", "sign", "releases", text(&app)]);
     std::fs::write(&signature, &signed).expect("a file");
     house.run(&["transit", "verify", "releases", text(&app), "--signature-file", text(&signature)]);
+    let long = piped(&house, &["transit", "sign", "releases"], &vec![b'x'; (1 << 20) + 1]);
+    let says = String::from_utf8_lossy(&long.stderr).into_owned();
+    assert!(!long.status.success() && says.contains("1 MiB") && says.contains("sha256sum"), "{says}");
     let shown = house.json(&["transit", "key", "show", "releases"]);
     let (public, raw) = (house.path("releases.pem"), house.path("app.der"));
     std::fs::write(&public, shown["versions"][0]["public_key"].as_str().expect("a key")).expect("a file");

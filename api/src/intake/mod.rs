@@ -7,6 +7,7 @@
 mod caller;
 mod once;
 mod request;
+mod tags;
 
 mod answer;
 
@@ -14,5 +15,6 @@ pub(crate) use answer::{json, typed};
 pub(crate) use caller::{Caller, ManagesAuthority, Permitted, ReadsAllCertificates, ReadsAudit};
 pub(crate) use once::{once, once_or_not};
 pub(crate) use request::{
-    Json, Params, Segment, Segments, expect_type, media_type, page_rows, parse_hidden, parse_json, read,
+    BASE64, Json, Params, Segment, Segments, expect_type, media_type, page_rows, parse_hidden, parse_json, read,
 };
+pub(crate) use tags::{none_match, strong_match};

@@ -18,6 +18,9 @@ use crate::app::App;
 use crate::limits::{JSON_BYTES_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::problem::{Kind, Problem};
 
+/// What is expected where bytes stand in JSON: RFC 4648 section 4.
+pub(crate) const BASE64: &str = "base64 with its padding";
+
 /// A JSON body of a known shape.
 pub(crate) struct Json<T>(pub(crate) T);
 
@@ -140,11 +143,13 @@ pub(crate) fn parse_hidden<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Probl
         // Ours, and nothing of what was sent.
         let said = error.to_string();
         let expected = said.rsplit_once(", expected ").map_or("", |(_, expected)| expected);
-        let is_for_text = said.starts_with("invalid type: ") && expected.starts_with("a string at line ");
-        match said.starts_with(SAID_TWICE) {
-            true => format!("{SAID_TWICE}, {place}"),
-            false if is_for_text => format!("a text belongs there, in quotes, {place}"),
-            false => format!("not what this route reads, {place}"),
+        let is_another = said.starts_with("invalid type: ") || said.starts_with("invalid value: ");
+        let belongs = expected.split_once(" at line ").map(|(belongs, _)| belongs).filter(|_| is_another);
+        match belongs {
+            _ if said.starts_with(SAID_TWICE) => format!("{SAID_TWICE}, {place}"),
+            Some("a string") => format!("a text belongs there, in quotes, {place}"),
+            Some(BASE64) => format!("{BASE64} belongs there, in quotes, {place}"),
+            Some(_) | None => format!("not what this route reads, {place}"),
         }
     })
 }

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use policy::Timestamp;
 use ring::digest::{SHA256, digest};
 
-use crate::intake::typed;
+use crate::intake::{none_match, strong_match, typed};
 use crate::problem::{Kind, Problem};
 
 /// How long a cache may keep an issuer, the roots, a key: they change with a rotation, which must arrive too.
@@ -86,8 +86,8 @@ impl Published {
 
     /// RFC 9110 section 13.2.2: If-Match decides where it is present, else If-Unmodified-Since; before what is known is looked at.
     fn is_another(&self, asked: &HeaderMap, etag: &str) -> bool {
-        if asked.contains_key(header::IF_MATCH) {
-            return !asked.get_all(header::IF_MATCH).iter().any(|list| names_strongly(list, etag));
+        if let Some(is_named) = strong_match(asked, etag) {
+            return !is_named;
         }
         let date = date_of(asked, header::IF_UNMODIFIED_SINCE);
         date.zip(self.modified.as_ref()).is_some_and(|(date, modified)| system(modified.at) > date)
@@ -95,8 +95,8 @@ impl Published {
 
     /// RFC 9110 section 13.2.2: If-None-Match decides where it is present, else If-Modified-Since.
     fn is_known(&self, asked: &HeaderMap, etag: &str) -> bool {
-        if asked.contains_key(header::IF_NONE_MATCH) {
-            return asked.get_all(header::IF_NONE_MATCH).iter().any(|list| names(list, etag));
+        if let Some(is_named) = none_match(asked, etag) {
+            return is_named;
         }
         let date = date_of(asked, header::IF_MODIFIED_SINCE);
         let exact = self.modified.as_ref().filter(|modified| modified.is_exact);
@@ -108,17 +108,6 @@ impl Published {
 fn date_of(asked: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
     let date = asked.get(name).and_then(|date| date.to_str().ok());
     date.and_then(|date| httpdate::parse_http_date(date).ok())
-}
-
-/// Whether a list of entity tags names this one, by strong comparison (sections 8.8.3.2 and 13.1.1).
-fn names_strongly(list: &HeaderValue, etag: &str) -> bool {
-    list.to_str().unwrap_or_default().split(',').map(str::trim).any(|tag| tag == "*" || tag == etag)
-}
-
-/// Whether a list of entity tags names this one, by weak comparison (sections 8.8.3.2 and 13.1.2).
-fn names(list: &HeaderValue, etag: &str) -> bool {
-    let tags = list.to_str().unwrap_or_default().split(',').map(str::trim);
-    tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == "*" || tag == etag)
 }
 
 /// A moment as HTTP writes it.

@@ -24,17 +24,26 @@ pub(super) enum Typed {
     Nothing,
 }
 
-/// Reads it: spaces and hyphens are for eyes, and capitals are small letters.
+/// Reads it: spaces and hyphens are for eyes, and capitals are small letters. The letters that no code has are read as the digits that
+/// they look like, so that it is one code that is meant, whoever reads it off the paper.
 pub(super) fn typed(text: &str) -> Typed {
     if text.len() > TYPED_BYTES_MAX {
         return Typed::Nothing;
     }
     let mut plain = Zeroizing::new(String::with_capacity(text.len()));
-    plain.extend(text.chars().filter(|c| !c.is_whitespace() && *c != '-').map(|c| c.to_ascii_lowercase()));
+    plain.extend(text.chars().filter(|c| !c.is_whitespace() && *c != '-').map(|c| as_meant(c.to_ascii_lowercase())));
     match plain.len() {
         6 if plain.bytes().all(|byte| byte.is_ascii_digit()) => Typed::Digits(plain),
         CHARS if plain.bytes().all(|byte| LETTERS.contains(&byte)) => Typed::Paper(hashed(&plain)),
         _ => Typed::Nothing,
+    }
+}
+
+fn as_meant(letter: char) -> char {
+    match letter {
+        'o' => '0',
+        'i' | 'l' => '1',
+        other => other,
     }
 }
 
@@ -91,10 +100,18 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_that_no_code_has_is_the_digit_that_it_looks_like() {
+        for text in ["0101-abcd-0011-efgh", "oioL-abcd-0oIl-efgh", "OlO1-ABCD-oO1i-EFGH"] {
+            assert!(matches!(typed(text), Typed::Paper(hash) if hash == hashed("0101abcd0011efgh")), "{text}");
+        }
+        assert!(matches!(typed("o1234I"), Typed::Digits(digits) if digits.as_str() == "012341"));
+    }
+
+    #[test]
     fn what_is_no_code_is_nothing() {
         assert!(matches!(typed("123 456"), Typed::Digits(digits) if digits.as_str() == "123456"));
         assert!(!is_from_paper("123 456"));
-        for text in ["", "12345", "1234567", "12345x", "abcd-efgh-jkmn-pqr", "abcd-efgh-jkmn-pqrl", &"1 ".repeat(64)] {
+        for text in ["", "12345", "1234567", "12345x", "abcd-efgh-jkmn-pqr", "abcd-efgh-jkmn-pqru", &"1 ".repeat(64)] {
             assert!(matches!(typed(text), Typed::Nothing), "{text:?}");
         }
     }

@@ -137,6 +137,26 @@ impl Ask {
         }
     }
 
+    /// Why a code does not count, and what to do: of a factor that is as it is `since` then.
+    fn refusal(&self, since: Timestamp, is_from_paper: bool) -> String {
+        match (self, is_from_paper) {
+            (Ask::First(_), true) => "This code does not count: it is written as one from paper, and an enrolment begins with a code of the \
+                 device."
+                .to_owned(),
+            (Ask::Login, true) => "This code from paper does not count: it is none of the newest sheet, or it was used; each counts once. \
+                 Take another one of that sheet, or a code of the device."
+                .to_owned(),
+            (Ask::First(_), false) => format!(
+                "This code does not count: it is not the present one of the secret that was shown at {since}, the only one that waits. Wait \
+                 for the next one, and look whether the device has that secret and its clock is right."
+            ),
+            (Ask::Login, false) => format!(
+                "This code does not count: it is not the present one of the second factor that is enrolled since {since}, or it was used. \
+                 Wait for the next one, and look whether the device has no older entry and its clock is right."
+            ),
+        }
+    }
+
     /// What a factor is after a right code.
     fn then(&self, factor: Factor, now: Timestamp) -> Factor {
         match self {
@@ -184,8 +204,7 @@ async fn judged(app: &App, actor: &Actor, code: &str, ask: &Ask) -> Result<Prove
         Judged::Wrong(next) => {
             ledger.record(vec![next.record(token, actor, version)?]).await?;
             app.metrics().denied("second-factor");
-            let says = "This code does not count: it is not the present one, or it was used. Wait for the next one, and look whether the \
-                 device's clock is right.";
+            let says = ask.refusal(factor.since, is_from_paper(code));
             Err(Problem::new(Kind::SecondFactor, says).about("code").into())
         }
         Judged::Right(next, method) => {
@@ -274,3 +293,24 @@ impl From<Problem> for Again {
 /// RFC 4226 section 4: 160 bits, as long as SHA-1.
 const SEED_BYTES: usize = 20;
 const TRIES: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_speaks_of_what_was_typed() {
+        let since = Timestamp::from_unix(1_800_000_000);
+        let (first, login) = (Ask::First(Vec::new()), Ask::Login);
+        for (ask, is_from_paper, says) in [
+            (&first, true, "begins with a code of the device"),
+            (&login, true, "none of the newest sheet"),
+            (&first, false, "the secret that was shown at 2027-01-15T08:00:00Z"),
+            (&login, false, "enrolled since 2027-01-15T08:00:00Z"),
+        ] {
+            let told = ask.refusal(since, is_from_paper);
+            assert!(told.contains(says) && told.contains("does not count"), "{told}");
+            assert_eq!(told.contains("clock"), !is_from_paper, "{told}");
+        }
+    }
+}

@@ -191,6 +191,20 @@ async fn what_is_wrong_with_a_batch_is_told_without_repeating_it_and_leaves_no_e
     let house = House::new().await;
     let key = house.create("aes256-gcm", "plain", "web").await;
     let path = format!("{key}/encrypt");
+    // The form of the body is that of all of it, and is told by its place.
+    for (body, field, says) in [
+        (json!({ "items": [] }), "items", "one item at least"),
+        (
+            json!({"items": [{"plaintext": ""}, {"plaintext": "canary-?"}]}),
+            "items[1].plaintext",
+            "base64 with its padding",
+        ),
+        (json!({"items": [{"plaintext": 17}]}), "items[0].plaintext", "base64 with its padding"),
+    ] {
+        let (status, problem) = house.post(&path, body).await;
+        assert_eq!((status, problem["field"].as_str()), (StatusCode::BAD_REQUEST, Some(field)), "{problem}");
+        assert!(problem["detail"].as_str().unwrap_or_default().contains(says), "{problem}");
+    }
     for (body, told) in [
         (json!({ "items": [] }), StatusCode::BAD_REQUEST),
         (json!({"items": [{"plaintext": "canary-?"}]}), StatusCode::BAD_REQUEST),

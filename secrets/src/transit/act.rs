@@ -57,7 +57,7 @@ impl Act {
             Act::Sign | Act::Verify => kind.signs(self.as_str())?,
         }
         match items {
-            0 => Err(TransitError::invalid("batch", "it has one item at least")),
+            0 => Err(TransitError::invalid("items", "a batch has one item at least")),
             _ => at_most("a batch in items", items, BATCH_MAX),
         }
     }

@@ -29,9 +29,18 @@ pub struct TurningWish {
     pub is_unchecked: bool,
 }
 
+/// What setting a rotation up comes to.
+enum Settled {
+    /// It is as it was asked for: nothing is written.
+    AsItIs(Turning),
+    /// It is another from now on; and whether a login was tried.
+    Anew(Turning, bool),
+}
+
 impl Rotations {
-    /// Sets up a rotation of a secret, or changes one that rests or was set nowhere yet. What is current is what is in use from now on: where the place is new,
-    /// the target is asked whether it logs in.
+    /// Sets up a rotation of a secret, or changes one that rests or was set nowhere yet. What is current is what is in use from now on:
+    /// where the place is new, the target is asked whether it logs in. The same settings at the same place change nothing, whatever is
+    /// under way: who declares what there is to be says so again and again.
     ///
     /// # Errors
     /// [`SecretError::Invalid`], which says what to change; [`SecretError::Away`]: the target does not say whether it logs in;
@@ -43,9 +52,13 @@ impl Rotations {
         wish: TurningWish,
         targets: &impl Targets,
     ) -> Result<Turning, SecretError> {
-        let (turning, _) = self.settled(&grant, path, wish, targets).await?;
-        self.write(&grant, &turning).await?;
-        self.there(path).await
+        match self.settled(&grant, path, wish, targets).await? {
+            Settled::AsItIs(turning) => Ok(turning),
+            Settled::Anew(turning, _) => {
+                self.write(&grant, &turning).await?;
+                self.there(path).await
+            }
+        }
     }
 
     /// What would be set up, judged and tried as if it were, and not written; and whether it was tried.
@@ -59,7 +72,10 @@ impl Rotations {
         wish: TurningWish,
         targets: &impl Targets,
     ) -> Result<(Turning, bool), SecretError> {
-        self.settled(&grant, path, wish, targets).await
+        Ok(match self.settled(&grant, path, wish, targets).await? {
+            Settled::AsItIs(turning) => (turning, false),
+            Settled::Anew(turning, is_tried) => (turning, is_tried),
+        })
     }
 
     async fn settled(
@@ -68,7 +84,7 @@ impl Rotations {
         path: &SecretPath,
         wish: TurningWish,
         targets: &impl Targets,
-    ) -> Result<(Turning, bool), SecretError> {
+    ) -> Result<Settled, SecretError> {
         let there = self.last(path).await?;
         // What can be judged without it is judged before anything is opened.
         self.is_settled(&self.vault.there(path).await?, &wish).await?;
@@ -83,7 +99,13 @@ impl Rotations {
         let user = current.fields.text("username").unwrap_or_default().to_owned();
         let version = there.as_ref().map_or(0, |turning| turning.version);
         let leaked = there.as_ref().and_then(|turning| turning.body.leaked.clone());
-        let is_known = there.as_ref().is_some_and(|turning| !turning.body.ended && turning.body.at == at);
+        let known = there.as_ref().filter(|turning| !turning.body.ended && turning.body.at == at);
+        let is_same =
+            |turning: &&Turning| turning.owner == current.owner && *turning.rotation().settings() == wish.settings;
+        if let Some(same) = known.filter(is_same) {
+            return Ok(Settled::AsItIs(same.clone()));
+        }
+        let is_known = known.is_some();
         let rotation = match there {
             Some(Turning { body: Body { mut rotation, ended: false, .. }, .. }) => {
                 rotation.change(wish.settings).map_err(|error| not_now(path, error))?;
@@ -105,7 +127,8 @@ impl Rotations {
             self.logs_in(path, &at, &current, targets).await?;
         }
         let body = Body { rotation, at, claim: None, ended: false, leaked };
-        Ok((Turning { path: path.clone(), owner: current.owner, version, body, changed: None }, is_tried))
+        let turning = Turning { path: path.clone(), owner: current.owner, version, body, changed: None };
+        Ok(Settled::Anew(turning, is_tried))
     }
 
     /// Whether what is current logs in where it is said to.

@@ -166,6 +166,7 @@ fn relabelled(secret: &Secret, labels: Option<Labels>, is_rotated: bool) -> Resu
     body.rotated = is_rotated;
     let Some(labels) = labels else { return Ok(body) };
     labels.set(&mut body.labels);
+    body.came_into_use(labels.current);
     for number in [Some(labels.current), labels.pending, labels.previous].into_iter().flatten() {
         if body.version(number).is_none_or(|version| version.destroyed) {
             let why = format!("{} has no version {number}, where a label is to stand", secret.path());

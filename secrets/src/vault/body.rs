@@ -6,6 +6,7 @@ use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::Kind;
+use crate::nouns::Label;
 
 /// The kind of a secret's record; its id is the path.
 pub(super) const SECRET: &str = "secret";
@@ -72,6 +73,9 @@ pub(super) struct VersionBody {
     pub expires: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub destroyed: bool,
+    /// It was written to be `pending`, and was never `current`: the first to be pruned.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unused: bool,
     /// Fields that are references to fields of other secrets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub references: BTreeMap<String, String>,
@@ -106,19 +110,40 @@ impl Body {
         self.labels.iter().filter(move |(_, at)| **at == number).map(|(label, _)| label.as_str())
     }
 
+    /// Makes a version the current one; the one that was is the previous.
+    pub fn promote(&mut self, number: u64) {
+        if self.labels.get(Label::PENDING) == Some(&number) {
+            self.labels.remove(Label::PENDING);
+        }
+        if let Some(before) = self.labels.insert(Label::CURRENT.to_owned(), number) {
+            self.labels.insert(Label::PREVIOUS.to_owned(), before);
+        }
+        self.came_into_use(number);
+    }
+
+    /// A version is `current`: from now on it is history like others.
+    pub fn came_into_use(&mut self, number: u64) {
+        if let Some(version) = self.version_mut(number) {
+            version.unused = false;
+        }
+    }
+
     /// The versions that are pruned: the oldest without a label beyond those that are kept; and, where the record would grow too long
-    /// for the register, more of them. None while nothing may be destroyed.
+    /// for the register, more of them. Those that were never in use go first: a target that is away, or a rotation that is set up again
+    /// and again, pushes out nothing that was. None while nothing may be destroyed.
     pub fn prune(&mut self) -> Vec<u64> {
         let mut pruned = Vec::new();
         loop {
-            let unlabelled: Vec<u64> =
-                self.versions.iter().map(|v| v.number).filter(|n| self.labels_of(*n).next().is_none()).collect();
+            let is_free = |version: &&VersionBody| self.labels_of(version.number).next().is_none();
+            let unlabelled: Vec<&VersionBody> = self.versions.iter().filter(is_free).collect();
             let too_many = unlabelled.len() > usize::from(self.keep) || self.is_too_long();
-            let Some(oldest) = unlabelled.first().filter(|_| too_many && !self.purge_lock) else { return pruned };
-            let is_there = self.version(*oldest).is_some_and(|version| !version.destroyed);
-            self.versions.retain(|version| version.number != *oldest);
-            if is_there {
-                pruned.push(*oldest);
+            let first = unlabelled.iter().find(|version| version.unused).or(unlabelled.first());
+            let first =
+                first.filter(|_| too_many && !self.purge_lock).map(|version| (version.number, version.destroyed));
+            let Some((number, is_destroyed)) = first else { return pruned };
+            self.versions.retain(|version| version.number != number);
+            if !is_destroyed {
+                pruned.push(number);
             }
         }
     }
@@ -174,6 +199,7 @@ mod tests {
             not_before: None,
             expires: None,
             destroyed: false,
+            unused: false,
             references: BTreeMap::new(),
             jwk: None,
             public_line: None,
@@ -205,6 +231,25 @@ mod tests {
         let mut none = body(3, 0);
         assert_eq!(none.prune(), [2]);
         assert!(none.version(1).is_some() && none.version(3).is_some());
+    }
+
+    #[test]
+    fn what_was_never_in_use_pushes_out_nothing_that_was() {
+        let mut ten = body(10, 4);
+        for number in [5, 7, 8, 9] {
+            ten.version_mut(number).expect("it is there").unused = true;
+        }
+        // 1 and 10 have labels. 8 came into use after all, and was exchanged.
+        ten.came_into_use(8);
+        assert_eq!(ten.prune(), [5, 7, 9, 2], "those that were never in use first, the oldest of each first");
+        assert_eq!(ten.versions.iter().map(|version| version.number).collect::<Vec<_>>(), [1, 3, 4, 6, 8, 10]);
+        let mut promoted = body(3, 0);
+        promoted.version_mut(2).expect("it is there").unused = true;
+        promoted.labels.insert("pending".to_owned(), 2);
+        promoted.promote(2);
+        assert!(promoted.version(2).is_some_and(|version| !version.unused));
+        let labels = [("blue", 1), ("current", 2), ("previous", 3)].map(|(label, number)| (label.to_owned(), number));
+        assert_eq!(promoted.labels, BTreeMap::from(labels));
     }
 
     #[test]

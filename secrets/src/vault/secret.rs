@@ -8,7 +8,7 @@ use store::{Judged, RecordPlace, StoredRecord};
 use super::body::{Body, SECRET, VersionBody};
 use crate::error::SecretError;
 use crate::kinds::Kind;
-use crate::nouns::{Label, SecretPath, Which};
+use crate::nouns::{FieldName, Label, SecretPath, Which};
 
 /// What there is to say of a secret, attested by the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -207,6 +207,14 @@ impl Secret {
     /// [`SecretError::NotFound`]: there is no such version.
     pub fn bytes_of(&self, which: &Which) -> Result<u64, SecretError> {
         self.find(which).map(|version| version.bytes)
+    }
+
+    /// Whether the version that is meant has a field of its own by this name.
+    ///
+    /// # Errors
+    /// [`SecretError::NotFound`]: there is no such version.
+    pub fn has_field(&self, which: &Which, field: &FieldName) -> Result<bool, SecretError> {
+        self.find(which).map(|version| version.fields.iter().any(|name| name == field.as_str()))
     }
 
     /// Of an SSH key the public line of a version, without a comment.

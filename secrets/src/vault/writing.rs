@@ -71,15 +71,8 @@ impl Vault {
             }
             let beside: Vec<Record> = along().await?.into_iter().collect();
             match self.keep(grant, (path, owner), draft, put, beside).await {
-                Err(SecretError::Conflict(why)) if put.expect.is_none() => moved = Some(why),
-                Err(SecretError::Conflict(why)) => {
-                    // It may have been something else of it that moved: the expected version is asked for again.
-                    let newest = self.look(path).await?.map_or(0, |secret| live_newest(&secret));
-                    if put.expect != Some(newest) {
-                        return Err(unexpected(path, newest));
-                    }
-                    moved = Some(why);
-                }
+                // Something of it moved: the next draft says whether it was the expected version.
+                Err(SecretError::Conflict(why)) => moved = Some(why),
                 other => return other,
             }
         }
@@ -96,13 +89,16 @@ impl Vault {
         now: Timestamp,
     ) -> Result<Draft, SecretError> {
         let there = self.look(path).await?;
+        // What is out of use is neither read nor written upon, whatever its newest version is.
+        if let Some(secret) = there.as_ref().filter(|secret| !secret.is_gone()) {
+            secret.present()?;
+        }
         let newest = there.as_ref().map_or(0, live_newest);
         if put.expect.is_some_and(|expected| expected != newest) {
             return Err(unexpected(path, newest));
         }
         let (mut body, record) = match &there {
             Some(secret) if !secret.is_gone() => {
-                secret.present()?;
                 if secret.owner() != owner {
                     return Err(SecretError::Conflict(format!("another secret stands at {path} now: ask again")));
                 }
@@ -189,13 +185,14 @@ impl Vault {
             not_before: put.not_before,
             expires: put.expires,
             destroyed: false,
+            unused: put.pending,
             references: links,
             jwk: public_half(body.kind, &fields),
             public_line: public_line(body.kind, &fields),
         });
         match put.pending {
             true => drop(body.labels.insert(Label::PENDING.to_owned(), number)),
-            false => promote(&mut body.labels, number),
+            false => body.promote(number),
         }
         let pruned = body.prune();
         if body.is_too_long() {
@@ -278,7 +275,7 @@ impl Vault {
             if body.labels.get(Label::CURRENT) == Some(&number) {
                 return Err(SecretError::Conflict(format!("version {number} of {path} is the current one already")));
             }
-            promote(&mut body.labels, number);
+            body.promote(number);
             Ok(())
         })
         .await
@@ -402,16 +399,6 @@ fn describe(body: &mut Body, naming: &Naming) -> Result<(), SecretError> {
     body.purge_lock = purge_lock.unwrap_or(body.purge_lock);
     body.cache_secs = cache_secs.or(body.cache_secs);
     Ok(())
-}
-
-/// Makes a version the current one; the one that was is the previous.
-fn promote(labels: &mut BTreeMap<String, u64>, number: u64) {
-    if labels.get(Label::PENDING) == Some(&number) {
-        labels.remove(Label::PENDING);
-    }
-    if let Some(before) = labels.insert(Label::CURRENT.to_owned(), number) {
-        labels.insert(Label::PREVIOUS.to_owned(), before);
-    }
 }
 
 /// The newest version's number as a caller knows it: what was destroyed is not there.

@@ -12,7 +12,7 @@ mod shape;
 use std::io::IsTerminal;
 
 use clap::{Parser, ValueEnum};
-use policy::{Timestamp, World};
+use policy::Timestamp;
 use serde_json::Value;
 
 use self::controls::PARTS;
@@ -66,9 +66,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
         );
     }
     let client = global.client()?;
-    let now = World::real().now();
-    let since = now.plus_secs(-i64::try_from(args.since.secs()).unwrap_or(i64::MAX / 4));
-    let head = Head::ask(&client, now, since).await?;
+    let head = Head::ask(&client, args.since).await?;
     let mut paper: Box<dyn Paper> = match args.format {
         Format::Csv => Box::new(csv::Csv),
         Format::Json => Box::new(shape::Json::default()),
@@ -77,9 +75,9 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let progress = Progress::new();
     paper.begin(&head);
     let mut totals = Totals::default();
-    secrets(&client, args.since, paper.as_mut(), &mut totals, &progress).await?;
+    secrets(&client, (args.since, head.now), paper.as_mut(), &mut totals, &progress).await?;
     tokens(&client, paper.as_mut(), &mut totals, &progress).await?;
-    let acts = Acts::read(&client, since, head.size, &progress).await?;
+    let acts = Acts::read(&client, head.since, head.size, &progress).await?;
     paper.section(Section::Proofs);
     acts.proofs().iter().for_each(|row| paper.row(Section::Proofs, row));
     paper.section(Section::Refusals);
@@ -99,6 +97,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 /// Of what the report is.
 pub struct Head {
     pub server: String,
+    /// By the server's clock, as all that it is asked.
     pub now: Timestamp,
     pub since: Timestamp,
     /// The log, and how many entries it had.
@@ -108,13 +107,13 @@ pub struct Head {
 }
 
 impl Head {
-    async fn ask(client: &Client, now: Timestamp, since: Timestamp) -> Result<Head, Failure> {
-        let status = client.get("/api/v1/status").await?;
+    async fn ask(client: &Client, since: Span) -> Result<Head, Failure> {
+        let (status, now) = client.get_dated("/api/v1/status").await?;
         let log = &status["log"];
         Ok(Head {
             server: client.base().to_owned(),
             now,
-            since,
+            since: since.before(now),
             origin: field(log, "origin"),
             size: log["size"].as_u64().unwrap_or_default(),
             root: field(log, "root"),
@@ -179,13 +178,13 @@ impl Totals {
 
 async fn secrets(
     client: &Client,
-    since: Span,
+    (since, now): (Span, Timestamp),
     paper: &mut dyn Paper,
     totals: &mut Totals,
     progress: &Progress,
 ) -> Result<(), Failure> {
     paper.section(Section::Secrets);
-    let now = World::real().now().rfc3339();
+    let now = now.rfc3339();
     let mut cursor: Option<String> = None;
     loop {
         let after = cursor.as_deref().map(|after| format!("&cursor={}", crate::client::percent(after)));

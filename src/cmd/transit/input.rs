@@ -1,7 +1,7 @@
 //! What is brought and what is taken: a file or standard input, whole or line by line; never the command line.
 
-use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use secrets::transit::{BATCH_MAX, ITEM_BYTES_MAX, KeyName};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::super::super::files;
+use super::super::super::files::{Input, shown};
 use crate::client::Client;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::field;
@@ -33,19 +33,19 @@ pub(super) struct Binding {
 }
 
 impl Source {
-    /// All of it, byte for byte.
-    pub fn whole(&self) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        self.read(ITEM_BYTES_MAX as u64)
+    /// All of it, byte for byte; of what is longer than one item is said what to do `instead`.
+    pub fn whole(&self, instead: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let says = || format!("{} has more than {} MiB, the most of one item", self.name(), ITEM_BYTES_MAX >> 20);
+        let none = || Failure::new(Exit::Usage, says()).help(instead);
+        self.read(ITEM_BYTES_MAX as u64)?.ok_or_else(none)
     }
 
     /// Its lines; an empty one is one too.
     pub fn lines(&self) -> Result<Vec<Zeroizing<Vec<u8>>>, Failure> {
-        let bytes = self.read(LINES_BYTES_MAX)?;
-        let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        match text {
-            [] => Ok(Vec::new()),
-            _ => Ok(text.split(|byte| *byte == b'\n').map(|line| Zeroizing::new(line.to_vec())).collect()),
-        }
+        let says =
+            || format!("{} has more than {} MiB, the most that is taken at once", self.name(), LINES_BYTES_MAX >> 20);
+        let none = || Failure::new(Exit::Usage, says()).help("divide it");
+        Ok(lines_of(&self.read(LINES_BYTES_MAX)?.ok_or_else(none)?))
     }
 
     /// Its lines as texts that were answered once.
@@ -60,16 +60,14 @@ impl Source {
         }
     }
 
-    fn read(&self, most: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        if let Some(file) = &self.file {
-            return files::read(file, most).map(Zeroizing::new);
-        }
-        let mut bytes = Zeroizing::new(Vec::new());
-        io::stdin().lock().take(most + 1).read_to_end(&mut bytes).or_fail("standard input cannot be read")?;
-        match bytes.len() as u64 > most {
-            true => Err(Failure::new(Exit::Usage, format!("at most {most} bytes are taken at once"))),
-            false => Ok(bytes),
-        }
+    fn name(&self) -> String {
+        self.file.as_deref().map_or_else(|| "standard input".to_owned(), shown)
+    }
+
+    /// None where it is longer.
+    fn read(&self, most: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+        let file = self.file.as_deref().unwrap_or(Path::new(STANDARD_INPUT));
+        Ok(Input::open(file)?.within(most)?.map(Zeroizing::new))
     }
 }
 
@@ -120,27 +118,50 @@ pub(super) async fn batches(
     Ok(answers)
 }
 
-/// The field of each that came to something; what did not is told with its line, once all others are printed.
+/// Hands the field of each, with its place, to `print`: none of one that came to nothing, so that something else can stand in its place
+/// and the others stay in theirs. Which came to nothing is told once all are printed.
 pub(super) fn each(
     answers: &[Value],
     name: &str,
-    print: impl Fn(&Value) -> Result<(), Failure>,
+    print: impl Fn(usize, Option<&Value>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let (mut first, mut failed) = (None, 0);
+    let mut failed = Vec::new();
     for (at, answer) in answers.iter().enumerate() {
-        match answer.get(name) {
-            Some(value) if !value.is_null() => print(value)?,
-            _ => {
-                failed += 1;
-                first.get_or_insert_with(|| format!("item {}: {}", at + 1, field(answer, "error")));
-            }
+        let made = answer.get(name).filter(|made| !made.is_null());
+        if made.is_none() {
+            failed.push((at + 1, answer));
         }
+        print(at, made)?;
     }
-    match (first, failed) {
-        (None, _) => Ok(()),
-        (Some(why), 1) => Err(Failure::new(Exit::Failed, why)),
-        (Some(why), more) => Err(Failure::new(Exit::Failed, format!("{more} came to nothing; {why}"))),
+    let (numbers, why): (Vec<usize>, Vec<String>) =
+        failed.into_iter().map(|(number, answer)| (number, field(answer, "error"))).unzip();
+    match why.first() {
+        None => Ok(()),
+        Some(why) => Err(Failure::new(Exit::Failed, failures(&numbers, why))),
     }
+}
+
+/// Which came to nothing, and why the first did.
+fn failures(numbers: &[usize], why: &str) -> String {
+    let first = numbers.first().map(|first| format!("item {first}: {why}")).unwrap_or_default();
+    if numbers.len() <= 1 {
+        return first;
+    }
+    let named: Vec<String> = numbers.iter().take(FAILED_NAMED_MAX).map(ToString::to_string).collect();
+    let more = match numbers.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{} came to nothing, items {}{more}; {first}", numbers.len(), named.join(", "))
+}
+
+/// Lines; an empty one is one too, and of nothing there is none.
+fn lines_of(bytes: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    text.split(|byte| *byte == b'\n').map(|line| Zeroizing::new(line.to_vec())).collect()
 }
 
 /// Bytes to standard output, byte for byte.
@@ -172,3 +193,55 @@ const ITEM_ROOM: usize = 8;
 const BATCH_BYTES_MAX: usize = 1_900_000;
 /// Lines that are taken at once.
 const LINES_BYTES_MAX: u64 = 256 << 20;
+/// Items that came to nothing and are named; of the others there is a number.
+const FAILED_NAMED_MAX: usize = 100;
+/// As commands call it.
+const STANDARD_INPUT: &str = "-";
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn an_empty_line_is_one_and_of_nothing_there_is_none() {
+        let cases: [(&[u8], &[&[u8]]); 6] = [
+            (b"", &[]),
+            (b"\n", &[b""]),
+            (b"a", &[b"a"]),
+            (b"a\n", &[b"a"]),
+            (b"a\n\n", &[b"a", b""]),
+            (b"\na", &[b"", b"a"]),
+        ];
+        for (bytes, lines) in cases {
+            let found: Vec<Vec<u8>> = lines_of(bytes).iter().map(|line| line.to_vec()).collect();
+            assert_eq!(found, lines, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_comes_to_nothing_leaves_its_place_to_something_else_and_is_named() {
+        let answers = [json!({"text": "a"}), json!({"error": "altered"}), json!({"text": "c"}), json!({"text": null})];
+        let printed = RefCell::new(Vec::new());
+        let print = |at: usize, made: Option<&Value>| {
+            printed.borrow_mut().push((at, made.and_then(Value::as_str).map(str::to_owned)));
+            Ok(())
+        };
+        let failure = each(&answers, "text", print).expect_err("two failed");
+        assert!(failure.to_string().contains("2 came to nothing, items 2, 4; item 2: altered"), "{failure}");
+        assert_eq!(printed.take(), [(0, Some("a".to_owned())), (1, None), (2, Some("c".to_owned())), (3, None)]);
+        assert!(each(&answers[..1], "text", |_, _| Ok(())).is_ok());
+    }
+
+    #[test]
+    fn many_that_came_to_nothing_are_named_up_to_a_bound() {
+        assert_eq!(failures(&[7], "altered"), "item 7: altered");
+        let all: Vec<usize> = (1..=FAILED_NAMED_MAX + 3).collect();
+        let said = failures(&all, "altered");
+        assert!(
+            said.starts_with("103 came to nothing, items 1, 2, ") && said.contains(", 100 and 3 more; item 1: "),
+            "{said}"
+        );
+    }
+}

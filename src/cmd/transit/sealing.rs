@@ -70,27 +70,30 @@ pub(super) struct Drawn {
 }
 
 pub(super) async fn encrypt(args: Sealing, client: &Client, global: &Global) -> Result<(), Failure> {
-    let plain = if args.lines { args.source.lines()? } else { vec![args.source.whole()?] };
+    let plain = if args.lines { args.source.lines()? } else { vec![args.source.whole(LONG_PLAINTEXT)?] };
     let item = |plain: &[u8]| args.binding.item("plaintext", STANDARD.encode(plain).into());
     let items = plain.iter().map(|plain| item(plain)).collect();
     let answers = batches(client, &args.key, "encrypt", (items, args.under)).await?;
-    texts(&answers, global.json)
+    texts(&answers, global.json, |_| args.lines.then(String::new))
 }
 
 pub(super) async fn rewrap(args: Opening, client: &Client, global: &Global) -> Result<(), Failure> {
-    let answers = batches(client, &args.key, "rewrap", (args.sealed()?, None)).await?;
-    texts(&answers, global.json)
+    let old = args.source.texts()?;
+    let answers = batches(client, &args.key, "rewrap", (args.sealed(&old), None)).await?;
+    // What is not sealed anew stays as it is: a file that takes the other's place loses nothing.
+    texts(&answers, global.json, |at| old.get(at).cloned())
 }
 
 pub(super) async fn decrypt(args: Opening, client: &Client, global: &Global) -> Result<(), Failure> {
-    let answers = batches(client, &args.key, "decrypt", (args.sealed()?, None)).await?;
+    let sealed = args.sealed(&args.source.texts()?);
+    let answers = batches(client, &args.key, "decrypt", (sealed, None)).await?;
     if global.json {
         output::json(&Value::from(answers.clone()));
-        return each(&answers, "plaintext", |_| Ok(()));
+        return each(&answers, "plaintext", |_, _| Ok(()));
     }
     let is_line = args.lines || answers.len() > 1;
-    each(&answers, "plaintext", |value| {
-        let mut plain = decoded(value)?;
+    each(&answers, "plaintext", |_, made| {
+        let mut plain = made.map(decoded).transpose()?.unwrap_or_default();
         if is_line {
             plain.push(b'\n');
         }
@@ -128,21 +131,26 @@ pub(super) async fn random(args: Drawn, client: &Client, global: &Global) -> Res
 }
 
 impl Opening {
-    fn sealed(&self) -> Result<Vec<Value>, Failure> {
-        let texts = self.source.texts()?;
-        Ok(texts.into_iter().map(|text| self.binding.item("ciphertext", text.into())).collect())
+    fn sealed(&self, texts: &[String]) -> Vec<Value> {
+        texts.iter().map(|text| self.binding.item("ciphertext", text.as_str().into())).collect()
     }
 }
 
-/// What was sealed, a line each.
-fn texts(answers: &[Value], as_json: bool) -> Result<(), Failure> {
+/// What was sealed, a line each; of what came to nothing the line that stands in its place.
+fn texts(answers: &[Value], as_json: bool, instead: impl Fn(usize) -> Option<String>) -> Result<(), Failure> {
     if as_json {
         output::json(&Value::from(answers.to_vec()));
+        return each(answers, "ciphertext", |_, _| Ok(()));
     }
-    each(answers, "ciphertext", |text| {
-        if !as_json {
-            output::line(text.as_str().unwrap_or_default());
+    each(answers, "ciphertext", |at, made| {
+        let line = made.and_then(Value::as_str).map(str::to_owned).or_else(|| instead(at));
+        if let Some(line) = line {
+            output::line(line);
         }
         Ok(())
     })
 }
+
+/// What is too long to be sealed in one.
+const LONG_PLAINTEXT: &str =
+    "draw a key for it (chancery transit data-key), and encrypt it with that; or seal it line by line (--lines)";

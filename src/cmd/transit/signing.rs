@@ -45,14 +45,14 @@ pub(super) struct Checked {
 }
 
 pub(super) async fn sign(args: Signed, client: &Client, global: &Global) -> Result<(), Failure> {
-    let items = vec![item(&args.source.whole()?, args.context.as_deref())];
+    let items = vec![item(&args.source.whole(LONG_MESSAGE)?, args.context.as_deref())];
     let answers = batches(client, &args.key, "sign", (items, args.under)).await?;
     if global.json {
         output::json(&Value::from(answers.clone()));
     }
-    each(&answers, "signature", |text| {
-        if !global.json {
-            output::line(text.as_str().unwrap_or_default());
+    each(&answers, "signature", |_, made| {
+        if let Some(text) = made.and_then(Value::as_str).filter(|_| !global.json) {
+            output::line(text);
         }
         Ok(())
     })
@@ -67,10 +67,10 @@ pub(super) async fn verify(args: Checked, client: &Client, global: &Global) -> R
         }
         (None, None) => String::new(),
     };
-    let mut item = item(&args.source.whole()?, args.context.as_deref());
+    let mut item = item(&args.source.whole(LONG_MESSAGE)?, args.context.as_deref());
     item["signature"] = text.trim().into();
     let answers = batches(client, &args.key, "verify", (vec![item], None)).await?;
-    each(&answers, "valid", |_| Ok(()))?;
+    each(&answers, "valid", |_, _| Ok(()))?;
     let is_valid = answers.iter().all(|answer| answer.get("valid").and_then(Value::as_bool) == Some(true));
     match (global.json, is_valid) {
         (true, _) => output::json(&json!({"key": args.key, "valid": is_valid})),
@@ -91,5 +91,8 @@ fn item(message: &[u8], context: Option<&str>) -> Value {
     item
 }
 
+/// What is too long to be signed in one.
+const LONG_MESSAGE: &str = "take its digest instead (`sha256sum FILE > SHA256SUMS`, and that); code that others run is signed by \
+                            `chancery sign`";
 /// A signature is a hundred characters.
 const SIGNATURE_BYTES_MAX: u64 = 4_096;

@@ -15,7 +15,7 @@ use super::resolving::{self, Answered, Root};
 use super::shown::SecretValues;
 use super::{granted, path_of};
 use crate::app::App;
-use crate::intake::{Caller, Json, Params, Segment, json};
+use crate::intake::{Caller, Json, Params, Segment, json, none_match};
 use crate::limits::SECRET_ANSWER_BYTES_MAX;
 use crate::problem::{Kind, Problem};
 
@@ -53,15 +53,13 @@ pub(crate) async fn one(
     // What a reference stands for changes without it, and so does a certificate: of such a one nobody has the present value by its own
     // digest.
     let is_alone = secret.is_alone(&which)? && secret.kind() != SecretKind::CertificateBundle;
-    if let Some(known) = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok())
-        && is_alone
-    {
-        let etag = quoted(sha256);
-        if known.split(',').any(|one| one.trim() == etag) {
-            let mut unchanged = Response::new(axum::body::Body::empty());
-            *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
-            return Ok(closed(unchanged, Some(&etag)));
-        }
+    let etag = quoted(sha256);
+    // Nobody has a field that is not there.
+    let has_field = field.as_ref().map(|field| secret.has_field(&which, field)).transpose()?.unwrap_or(true);
+    if is_alone && has_field && none_match(&headers, &etag) == Some(true) {
+        let mut unchanged = Response::new(axum::body::Body::empty());
+        *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(closed(unchanged, Some(&etag)));
     }
     let answered = resolving::read_one(&app, &actor, (secret, grant), &which).await?;
     let Answered { opened, said } = answered.as_ref();

@@ -4,9 +4,11 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::{Error, Visitor};
+use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
+
+use crate::intake::BASE64;
 
 /// Bytes on their way in.
 pub(crate) struct Bytes(pub(super) Zeroizing<Vec<u8>>);
@@ -23,7 +25,7 @@ impl Visitor<'_> for Base64 {
     type Value = Bytes;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("base64 of bytes, with its padding")
+        f.write_str(BASE64)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Bytes, E> {
@@ -31,7 +33,24 @@ impl Visitor<'_> for Base64 {
         let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() / 4 * 3 + 3));
         match STANDARD.decode_vec(text, &mut bytes) {
             Ok(()) => Ok(Bytes(bytes)),
-            Err(_) => Err(E::custom("not base64")),
+            // Nothing of what was sent is repeated.
+            Err(_) => Err(E::invalid_value(Unexpected::Other("another text"), &self)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::parse_hidden;
+
+    #[test]
+    fn what_is_no_base64_is_told_what_belongs_there_and_is_not_repeated() {
+        for body in [r#"["canary-?"]"#, r#"["eA"]"#, "[17]", r#"["canary, expected a string at line "]"#] {
+            let shown = format!("{:?}", parse_hidden::<Vec<Bytes>>(body.as_bytes()).err());
+            assert!(shown.contains("base64 with its padding belongs there, in quotes, at line 1"), "{body} -> {shown}");
+            assert!(!shown.contains("canary") && !shown.contains("17"), "{body} -> {shown}");
+        }
+        assert!(parse_hidden::<Vec<Bytes>>(br#"["eA=="]"#).is_ok_and(|read| read.iter().all(|one| *one.0 == b"x")));
     }
 }
