@@ -84,8 +84,8 @@ impl Places {
     }
 
     /// Logs in with a key at each host of a rotation of SSH keys. Without lines of known_hosts, hosts are known by certificates of these
-    /// CAs, a line of OpenSSH each.
-    pub async fn log_in(&self, at: &At, login: &secrets::Login, authorities: &str) -> Outcome {
+    /// CAs, a line of OpenSSH each. One that shows what stands in `revoked`, a key revocation list of OpenSSH, is not believed either way.
+    pub async fn log_in(&self, at: &At, login: &secrets::Login, authorities: &str, revoked: &[u8]) -> Outcome {
         let hosts = match ssh_hosts(&at.host, at.port) {
             Ok(hosts) => hosts,
             Err(error) => return unsent(Fault::away(error)),
@@ -94,7 +94,7 @@ impl Places {
             Line::Known { hosts } => Trusted::Known(hosts.clone()),
             Line::Here | Line::Plain | Line::Tls { .. } => Trusted::Authorities(authorities.to_owned()),
         };
-        let ssh = SshLogin { hosts: &hosts, trusted: &trusted, allowed: &self.allowed };
+        let ssh = SshLogin { hosts: &hosts, trusted: &trusted, revoked, allowed: &self.allowed };
         ssh.at_all(&login.user, &login.secret).await
     }
 
