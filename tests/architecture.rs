@@ -131,7 +131,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "drivers",
         &[
             "driver", "deadline", "stream", "allowed", "host", "postgres", "redis", "mariadb", "ldap", "ssh",
-            "outside", "carry", "places",
+            "outside", "sent", "carry", "places",
         ],
     ),
     ("agent", &["error", "credential", "plan", "disk", "source", "deploy", "look", "keep"]),

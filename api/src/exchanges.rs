@@ -32,7 +32,10 @@ impl Targets for Exchanges {
         match step {
             Step::Set { .. } => self.all_say(errand, login, true).await,
             Step::Retire { .. } => self.all_say(errand, login, false).await,
-            Step::Test { .. } => self.0.places().log_in(errand.at, login, &self.0.authority().ssh_host_ca()).await,
+            Step::Test { .. } => {
+                let (cas, revoked) = (self.0.authority().ssh_host_ca(), self.0.authority().ssh_krl());
+                self.0.places().log_in(errand.at, login, &cas, &revoked).await
+            }
             Step::Rest { .. } | Step::Make { .. } | Step::Promote { .. } | Step::Discard { .. } => nothing(),
             Step::GiveUp | Step::Halt => nothing(),
         }

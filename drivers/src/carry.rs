@@ -4,9 +4,10 @@ use policy::Secret;
 use secrets::rotation::{Credential, Outcome, Step};
 
 use crate::driver::{Driver, Fault, Login};
+use crate::sent::Sent;
 
 /// Does at the target what a step says, and says what came of it; none where the step is one of the register's. The caller has written
-/// the rotation that intends it, and hands in the secret of the version that the step names.
+/// the rotation that intends it, and hands in the secret of the version that the step names. Neither secret stands in what is said.
 pub async fn carry_out<D: Driver>(
     driver: &D,
     step: &Step,
@@ -25,5 +26,5 @@ pub async fn carry_out<D: Driver>(
         Step::Rest { .. } | Step::Make { .. } | Step::Promote { .. } | Step::Discard { .. } => return None,
         Step::GiveUp | Step::Halt => return None,
     };
-    Some(done.map_or_else(Outcome::from, |()| Outcome::Done))
+    Some(done.map_or_else(|fault| Sent::of([admin.secret, login.secret]).told(fault), |()| Outcome::Done))
 }

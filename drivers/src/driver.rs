@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use policy::{Secret, Timestamp};
-use secrets::rotation::{Others, Outcome, SAID_CHARS_MAX};
+use secrets::rotation::Others;
 
 /// A user and what he logs in with.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,8 @@ pub trait Dynamic {
     fn revoke(&self, admin: Login<'_>, lease: Lease<'_>) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
-/// What came of it, if it is not done. The words are the target's or ours, cut to their bound, and never hold a secret.
+/// What came of it, if it is not done. The words are the target's or ours, as they were said: a target repeats what it was sent. What is
+/// told to anybody else goes through `sent`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The target answered, and did not do it; to try again is of no use, and may lock somebody out.
@@ -89,22 +90,22 @@ pub enum Fault {
 impl Fault {
     /// The target answered, and did not do it.
     pub(crate) fn refused(said: impl ToString) -> Fault {
-        Fault::Refused(brief(&said.to_string()))
+        Fault::Refused(said.to_string())
     }
 
     /// The target was not reached.
     pub(crate) fn away(said: impl ToString) -> Fault {
-        Fault::Away(brief(&said.to_string()))
+        Fault::Away(said.to_string())
     }
 
     /// The answer did not come.
     pub(crate) fn unknown(said: impl ToString) -> Fault {
-        Fault::Unknown(brief(&said.to_string()))
+        Fault::Unknown(said.to_string())
     }
 
     /// Where it was.
     pub(crate) fn within(self, place: &str) -> Fault {
-        let said = |said: &str| brief(&format!("{place}: {said}"));
+        let said = |said: &str| format!("{place}: {said}");
         match self {
             Fault::Refused(why) => Fault::Refused(said(&why)),
             Fault::Away(why) => Fault::Away(said(&why)),
@@ -115,9 +116,7 @@ impl Fault {
     /// Of what follows something that was done: not all of it happened, and some of it did.
     pub(crate) fn after_acting(self) -> Fault {
         match self {
-            Fault::Refused(said) | Fault::Away(said) => {
-                Fault::Unknown(brief(&format!("not all of it was done: {said}")))
-            }
+            Fault::Refused(said) | Fault::Away(said) => Fault::Unknown(format!("not all of it was done: {said}")),
             Fault::Unknown(_) => self,
         }
     }
@@ -129,20 +128,6 @@ impl Fault {
             Fault::Refused(_) | Fault::Away(_) => self,
         }
     }
-}
-
-impl From<Fault> for Outcome {
-    fn from(fault: Fault) -> Outcome {
-        match fault {
-            Fault::Refused(said) => Outcome::Refused(said),
-            Fault::Away(said) => Outcome::Away(said),
-            Fault::Unknown(said) => Outcome::Unknown(said),
-        }
-    }
-}
-
-fn brief(said: &str) -> String {
-    said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SAID_CHARS_MAX).collect()
 }
 
 /// Names and secrets that no target is sent.

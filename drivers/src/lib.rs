@@ -4,7 +4,7 @@
 //! says what came of it in one of three ways that a rotation tells apart ([`Fault`]): refused, away, or not known. None tries again: how
 //! often and when is the machine's to say (`secrets::rotation`).
 //!
-//! What is set is sent as a digest wherever the target takes one, so that it stands in no log of the target's. A connection is TLS, or
+//! What a target says is told to others without what it was sent. What is set is sent as a digest wherever the target takes one, so that it stands in no log of the target's. A connection is TLS, or
 //! leads to this host, or is plain by an explicit word.
 //!
 //! Trusted for: that what was refused is called refused, and what may have happened is never called away. Whoever controls it can set a
@@ -23,6 +23,7 @@ mod outside;
 mod places;
 mod postgres;
 mod redis;
+mod sent;
 mod ssh;
 mod stream;
 

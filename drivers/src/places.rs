@@ -17,6 +17,7 @@ use crate::mariadb::MariaDb;
 use crate::outside::{Exec, Hook, Http, Outside, Program, Served, ask_endpoint, check_endpoint};
 use crate::postgres::Postgres;
 use crate::redis::{Redis, Saved};
+use crate::sent::Sent;
 use crate::ssh::{SshLogin, Trusted, ssh_hosts};
 
 /// Every place that there is a driver for. Cheap to clone.
@@ -83,17 +84,17 @@ impl Places {
     }
 
     /// Logs in with a key at each host of a rotation of SSH keys. Without lines of known_hosts, hosts are known by certificates of these
-    /// CAs, a line of OpenSSH each.
-    pub async fn log_in(&self, at: &At, login: &secrets::Login, authorities: &str) -> Outcome {
+    /// CAs, a line of OpenSSH each. One that shows what stands in `revoked`, a key revocation list of OpenSSH, is not believed either way.
+    pub async fn log_in(&self, at: &At, login: &secrets::Login, authorities: &str, revoked: &[u8]) -> Outcome {
         let hosts = match ssh_hosts(&at.host, at.port) {
             Ok(hosts) => hosts,
-            Err(error) => return Fault::away(error).into(),
+            Err(error) => return unsent(Fault::away(error)),
         };
         let trusted = match &at.line {
             Line::Known { hosts } => Trusted::Known(hosts.clone()),
             Line::Here | Line::Plain | Line::Tls { .. } => Trusted::Authorities(authorities.to_owned()),
         };
-        let ssh = SshLogin { hosts: &hosts, trusted: &trusted, allowed: &self.allowed };
+        let ssh = SshLogin { hosts: &hosts, trusted: &trusted, revoked, allowed: &self.allowed };
         ssh.at_all(&login.user, &login.secret).await
     }
 
@@ -185,8 +186,8 @@ impl Targets for Places {
                 Err(lack) => return not_begun(lack, step),
             },
             // Keys are put there by the hosts' own agents; a login is asked for by its name.
-            (Product::Ssh, _) => return Fault::away("hosts are told by their agents").into(),
-            (_, Err(error)) => return Fault::away(error).into(),
+            (Product::Ssh, _) => return unsent(Fault::away("hosts are told by their agents")),
+            (_, Err(error)) => return unsent(Fault::away(error)),
             (Product::PostgreSql, Ok(host)) => carry_out(&postgres(host, at), step, admin, secret).await,
             (Product::MariaDb, Ok(host)) => carry_out(&mariadb(host, at), step, admin, secret).await,
             (Product::Redis, Ok(host)) => carry_out(&Redis::new(host, Saved::AclFile), step, admin, secret).await,
@@ -195,7 +196,7 @@ impl Targets for Places {
         };
         match done {
             Some(outcome) => self.told(at, outcome),
-            None => Fault::away("this is done in the register, not at a target").into(),
+            None => unsent(Fault::away("this is done in the register, not at a target")),
         }
     }
 }
@@ -207,8 +208,11 @@ impl Endpoints for Places {
     }
 
     async fn ask(&self, at: &Endpoint, client: &ClientLogin, asked: &Asked) -> Result<Tokens, Outcome> {
-        self.fits(at).map_err(Fault::away)?;
-        ask_endpoint(at, client, asked).await
+        self.fits(at).map_err(|why| unsent(Fault::away(why)))?;
+        ask_endpoint(at, client, asked).await.map_err(|fault| {
+            let shown = [Some(&client.secret), asked.refresh_token.as_ref()];
+            Sent::of(shown.into_iter().flatten()).told(fault)
+        })
     }
 }
 
@@ -252,8 +256,8 @@ impl Places {
     async fn dynamic(&self, at: &At, admin: &secrets::Login, hirer: Hirer<'_>, deed: Deed) -> Outcome {
         let host = match (self.has_users(at), self.host(at)) {
             (Ok(()), Ok(host)) => host,
-            (Err(why), _) => return Fault::away(why).into(),
-            (_, Err(error)) => return Fault::away(error).into(),
+            (Err(why), _) => return unsent(Fault::away(why)),
+            (_, Err(error)) => return unsent(Fault::away(error)),
         };
         let until = i64::try_from(hirer.until).unwrap_or(i64::MAX);
         let lease = Lease { login: lent(hirer.login), like: hirer.like, until: Timestamp::from_unix(until) };
@@ -265,15 +269,21 @@ impl Places {
                 Err(Fault::away("no such users"))
             }
         };
-        self.told(at, done.map_or_else(Outcome::from, |()| Outcome::Done))
+        let sent = [&admin.secret, &hirer.login.secret];
+        self.told(at, done.map_or_else(|fault| Sent::of(sent).told(fault), |()| Outcome::Done))
     }
+}
+
+/// In our own words, before anything was sent.
+fn unsent(fault: Fault) -> Outcome {
+    Sent::nothing().told(fault)
 }
 
 /// Of a login, a refusal would say that it is not let in: nobody was asked.
 fn not_begun(lack: Lack, step: &Step) -> Outcome {
     match step {
-        Step::Test { .. } => Fault::away(lack.says()).into(),
-        _ => lack.fault().into(),
+        Step::Test { .. } => unsent(Fault::away(lack.says())),
+        _ => unsent(lack.fault()),
     }
 }
 

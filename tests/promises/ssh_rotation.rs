@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::agent::Running;
 use crate::house::{House, PATIENCE, command, succeed, text, until};
-use crate::sshd::Sshd;
+use crate::sshd::{Sshd, keygen};
 
 const SECRET: &str = "prod/hosts/deploy";
 const PATH: &str = "/api/v1/secret-rotations/prod/hosts/deploy";
@@ -283,6 +283,38 @@ fn a_key_that_a_host_does_not_take_is_given_up_and_the_one_in_use_stays() {
     // The agent has taken the other out again, and the one in use logs in.
     assert!(until(PATIENCE, || host.versions() == [1]), "{:?}", host.versions());
     assert!(host.sshd.lets_in(&key), "{}", host.sshd.log());
+}
+
+/// Whoever has a host's key answers for it until its certificate is revoked: from then on he shows nothing of a key, old or new.
+#[test]
+fn a_host_whose_certificate_is_revoked_shows_no_key_until_it_has_another() {
+    let house = house();
+    let mut host = Host::new(&house, "localhost");
+    host.once(&house);
+    set_up(&house, &format!("localhost:{}", host.sshd.port), "5s");
+    let _agent = host.agent(&house);
+    let listed = house.json(&["certs", "list", "--kind", "ssh-host", "--limit", "1"]);
+    house.run(&["certs", "revoke", listed[0]["serial"].as_str().expect("a serial"), "--reason", "key-compromise"]);
+    house.run(&["secret", "rotate", SECRET]);
+    let says_so = || {
+        let last = rotation(&house)["last_try"].clone();
+        last[0]["said"].as_str().is_some_and(|said| said.starts_with("its host certificate is revoked here"))
+    };
+    assert!(until(PATIENCE * 2, says_so), "{}\n{}", rotation(&house), host.sshd.log());
+    let now = rotation(&house);
+    assert_eq!(now["current"]["version"], 1, "nothing is promoted by it: {now}");
+    // Another key, with a certificate of its own.
+    host.sshd.end();
+    for name in ["host_ed25519", "host_ed25519.pub", "host_ed25519-cert.pub"] {
+        std::fs::remove_file(host.sshd.folder.join(name)).expect("it goes");
+    }
+    keygen(&host.sshd.folder.join("host_ed25519"));
+    let public = host.sshd.folder.join("host_ed25519.pub");
+    house.run(&["ssh", "sign-host", text(&public), "--principal", "localhost"]);
+    host.sshd.run();
+    // It may have been tried by itself meanwhile: then there is nothing to resume.
+    let _ = house.output(&["secret", "rotate", SECRET, "--resume"]);
+    assert!(until(PATIENCE * 2, || rests_with(&house, 2)), "{}\n{}", rotation(&house), host.sshd.log());
 }
 
 #[test]

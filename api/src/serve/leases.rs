@@ -162,7 +162,13 @@ impl Ender {
             };
             let place = match at.product {
                 Product::Ssh => format!("a certificate of {}", lease.user()),
-                product => format!("the user {} of {product} at {}:{}", lease.user(), at.host, at.port),
+                Product::PostgreSql
+                | Product::MariaDb
+                | Product::Redis
+                | Product::Ldap
+                | Product::Ldaps
+                | Product::Exec
+                | Product::Http => format!("the user {} of {}", lease.user(), at.described()),
             };
             Some(format!(
                 "By a lease of {} that is over {place} may be there: ending him was tried {tries} times ({said}). {now_what}",

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use policy::Timestamp;
-use secrets::{Product, SecretError, SecretPath, Turn, Turning};
+use secrets::{At, Product, SecretError, SecretPath, Turn, Turning};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -141,17 +141,11 @@ impl Turner {
                 None if turning.at().product == Product::Ssh => Some(format!(
                     "The rotation of {path} waits for hosts among {}, and asked {} times ({}): `chancery secret rotation {path}` says which \
                      lack what.",
-                    turning.at().host,
+                    turning.at().called(),
                     rotation.times_away(),
                     rotation.last_try().unwrap_or("nothing was said")
                 )),
-                None if rotation.times_away() >= TOLD_AFTER => Some(format!(
-                    "The target of the rotation of {path}, {} at {}:{}, did not answer {} times; it is tried again.",
-                    turning.at().product,
-                    turning.at().host,
-                    turning.at().port,
-                    rotation.times_away()
-                )),
+                None if rotation.times_away() >= TOLD_AFTER => Some(silent(path, turning.at(), rotation.times_away())),
                 None => None,
             }
         });
@@ -161,6 +155,14 @@ impl Turner {
     fn now(&self) -> u64 {
         seconds(self.app.ledger().believed_time())
     }
+}
+
+/// What is said of a target that is away.
+fn silent(path: &SecretPath, at: &At, times: u32) -> String {
+    format!(
+        "The target of the rotation of {path}, {}, did not answer {times} times; it is tried again.",
+        at.described()
+    )
 }
 
 fn seconds(at: Timestamp) -> u64 {
@@ -185,3 +187,23 @@ const HOSTS_TOLD_AFTER: u32 = 6;
 /// What cannot be begun is tried again after this, doubled each time up to the last.
 const PAUSE_FIRST_SECS: u64 = 5;
 const PAUSE_LAST_SECS: u64 = 3_600;
+
+#[cfg(test)]
+mod tests {
+    use secrets::Line;
+
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_away_is_named_without_a_port() {
+        let at = |product, host: &str, port| {
+            let host = host.to_owned();
+            At { product, host, port, database: None, account_host: None, admin: None, pinned: None, line: Line::Plain }
+        };
+        let path: SecretPath = "prod/x".parse().unwrap();
+        let says = |at: &At| silent(&path, at, 3);
+        let program = "The target of the rotation of prod/x, exec echo, did not answer 3 times; it is tried again.";
+        assert_eq!(says(&at(Product::Exec, "echo", 0)), program);
+        assert!(says(&at(Product::Redis, "10.0.0.7", 6379)).contains("redis at 10.0.0.7:6379,"));
+    }
+}

@@ -58,7 +58,7 @@ impl Exec {
             Err(_) => Err(Fault::unknown(format!("the program did not end within {} s", self.program.time.as_secs()))),
             Ok(Err(fault)) => Err(fault),
             Ok(Ok(_)) if !ended => Err(Fault::unknown("the program failed: its exit code is not 0")),
-            Ok(Ok(answer)) => answered(&answer, login),
+            Ok(Ok(answer)) => answered(&answer),
         };
         of(asked, done)
     }

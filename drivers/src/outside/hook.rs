@@ -123,10 +123,10 @@ impl Http {
         sane(login, secrets::rotation::USER_BYTES_MAX)?;
         sane_admin(admin)?;
         let body = message(&self.about, asked, admin, login, others)?;
-        of(asked, self.post(&body, login).await)
+        of(asked, self.post(&body).await)
     }
 
-    async fn post(&self, body: &[u8], login: Login<'_>) -> Result<(), Fault> {
+    async fn post(&self, body: &[u8]) -> Result<(), Fault> {
         let Hook { url, client, key } = &self.hook;
         let operation = &self.about.operation;
         let mut request = client
@@ -148,7 +148,7 @@ impl Http {
         let status = answer.status();
         let heard = read(answer).await;
         match status {
-            StatusCode::OK => answered(&heard?, login),
+            StatusCode::OK => answered(&heard?),
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
                 Err(Fault::away(format!("the hook answered {status}")))
             }

@@ -97,12 +97,10 @@ pub(super) fn message(
 }
 
 /// What came of it, by an answer. What is none leaves it unknown.
-pub(super) fn answered(bytes: &[u8], login: Login<'_>) -> Result<(), Fault> {
-    let answer: Answer = serde_json::from_slice(bytes)
+pub(super) fn answered(bytes: &[u8]) -> Result<(), Fault> {
+    let Answer { outcome, said } = serde_json::from_slice(bytes)
         .map_err(|_| Fault::unknown("the answer is not {\"outcome\":\"done\"}, or refused, away, unknown"))?;
-    // Whoever repeats what he was told has it in a log that others read.
-    let said = answer.said.replace(login.secret.expose().as_str(), "...");
-    match answer.outcome {
+    match outcome {
         Said::Done => Ok(()),
         Said::Refused => Err(Fault::refused(said)),
         Said::Away => Err(Fault::away(said)),

@@ -9,7 +9,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use policy::Secret;
 use reqwest::StatusCode;
-use secrets::rotation::Outcome;
 use secrets::{Asked, ClientLogin, Endpoint, Tokens};
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -20,9 +19,9 @@ use crate::driver::Fault;
 /// Asks an endpoint once.
 ///
 /// # Errors
-/// [`Outcome::Refused`]: it answered that it gives no token (RFC 6749 section 5.2). [`Outcome::Away`]: it was not reached, or said that it
-/// cannot now. [`Outcome::Unknown`]: it was asked, and what it answered is no answer.
-pub(crate) async fn ask(at: &Endpoint, client: &ClientLogin, asked: &Asked) -> Result<Tokens, Outcome> {
+/// [`Fault::Refused`]: it answered that it gives no token (RFC 6749 section 5.2). [`Fault::Away`]: it was not reached, or said that it
+/// cannot now. [`Fault::Unknown`]: it was asked, and what it answered is no answer.
+pub(crate) async fn ask(at: &Endpoint, client: &ClientLogin, asked: &Asked) -> Result<Tokens, Fault> {
     let (url, http) = ready(at).map_err(Fault::away)?;
     let mut form = Zeroizing::new(String::with_capacity(FORM_BYTES));
     match &asked.refresh_token {
@@ -52,15 +51,15 @@ pub(crate) async fn ask(at: &Endpoint, client: &ClientLogin, asked: &Asked) -> R
     let status = answer.status();
     let body = read(answer).await?;
     match status {
-        StatusCode::OK => tokens(&body).ok_or_else(|| Fault::unknown("the answer has no token in it").into()),
+        StatusCode::OK => tokens(&body).ok_or_else(|| Fault::unknown("the answer has no token in it")),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            Err(Fault::away(format!("the endpoint answered {status}")).into())
+            Err(Fault::away(format!("the endpoint answered {status}")))
         }
         status if status.is_redirection() => {
-            Err(Fault::refused(format!("the endpoint answered {status}: it is not followed elsewhere")).into())
+            Err(Fault::refused(format!("the endpoint answered {status}: it is not followed elsewhere")))
         }
-        status if status.is_client_error() => Err(Fault::refused(refusal(status, &body)).into()),
-        status => Err(Fault::unknown(format!("the endpoint answered {status}")).into()),
+        status if status.is_client_error() => Err(Fault::refused(refusal(status, &body))),
+        status => Err(Fault::unknown(format!("the endpoint answered {status}"))),
     }
 }
 
@@ -131,11 +130,11 @@ fn basic(client: &ClientLogin) -> String {
     format!("Basic {}", STANDARD.encode(pair.as_bytes()))
 }
 
-async fn read(mut answer: reqwest::Response) -> Result<Zeroizing<Vec<u8>>, Outcome> {
+async fn read(mut answer: reqwest::Response) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(FORM_BYTES));
     while let Some(chunk) = answer.chunk().await.map_err(|error| Fault::unknown(words(&error)))? {
         if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(Fault::unknown(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes")).into());
+            return Err(Fault::unknown(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes")));
         }
         bytes.extend_from_slice(&chunk);
     }

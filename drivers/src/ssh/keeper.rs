@@ -14,9 +14,9 @@ use ssh_key::private::KeypairData;
 use ssh_key::{PrivateKey, Signature};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
-/// An agent with one key; it ends when it is dropped.
+/// An agent with one key, for one login; it ends when it is dropped, and whatever came to it ends with it.
 pub(super) struct Keeper {
     serves: JoinHandle<()>,
     asked: Arc<AtomicU8>,
@@ -56,19 +56,19 @@ impl Keeper {
         let (key, asked) = (Arc::new(key), Arc::new(AtomicU8::new(Asked::Nothing as u8)));
         let seen = Arc::clone(&asked);
         let serves = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
+                while connections.try_join_next().is_some() {}
+                if connections.len() >= CONNECTIONS_MAX {
+                    continue;
+                }
                 let (key, seen) = (Arc::clone(&key), Arc::clone(&seen));
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     let _ = serve(stream, &key, &seen).await;
                 });
             }
         });
         Ok(Keeper { serves, asked })
-    }
-
-    /// From now on it counts anew what is wanted.
-    pub fn forget(&self) {
-        self.asked.store(Asked::Nothing as u8, Ordering::Release);
     }
 
     /// What ssh wanted of it last.
@@ -150,19 +150,63 @@ const REQUEST_IDENTITIES: u8 = 11;
 const IDENTITIES_ANSWER: u8 = 12;
 const SIGN_REQUEST: u8 = 13;
 const SIGN_RESPONSE: u8 = 14;
+/// ssh has one at a time.
+const CONNECTIONS_MAX: usize = 4;
 /// What is signed at a login is some hundred bytes.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
+    use ssh_key::LineEnding;
     use ssh_key::private::Ed25519Keypair;
 
     use super::*;
 
+    fn key() -> PrivateKey {
+        let pair = Ed25519Keypair::from_seed(&[7; 32]);
+        PrivateKey::new(KeypairData::Ed25519(pair), "deploy").unwrap()
+    }
+
+    fn begun(folder: &Path) -> (Keeper, std::path::PathBuf) {
+        let socket = folder.join("agent");
+        let private = Secret::new(key().to_openssh(LineEnding::LF).unwrap().to_string());
+        (Keeper::begin(&socket, &private).unwrap(), socket)
+    }
+
+    #[tokio::test]
+    async fn whoever_came_before_its_end_has_no_signature_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keeper, socket) = begun(folder.path());
+        let asks = string(&[REQUEST_IDENTITIES]).unwrap();
+        let mut stream = UnixStream::connect(&socket).await.unwrap();
+        stream.write_all(&asks).await.unwrap();
+        let length = stream.read_u32().await.unwrap();
+        let mut answer = vec![0; length as usize];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!((answer.first(), keeper.asked()), (Some(&IDENTITIES_ANSWER), Asked::Key));
+        drop(keeper);
+        // It may be closed already.
+        let _ = stream.write_all(&asks).await;
+        assert!(stream.read_u32().await.is_err(), "it goes on");
+    }
+
+    #[tokio::test]
+    async fn no_more_come_to_it_than_a_login_needs() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_keeper, socket) = begun(folder.path());
+        let asks = string(&[REQUEST_IDENTITIES]).unwrap();
+        let mut held = Vec::new();
+        for nth in 0..=CONNECTIONS_MAX {
+            let mut stream = UnixStream::connect(&socket).await.unwrap();
+            let _ = stream.write_all(&asks).await;
+            assert_eq!(stream.read_u32().await.is_ok(), nth < CONNECTIONS_MAX, "{nth}");
+            held.push(stream);
+        }
+    }
+
     #[test]
     fn what_ssh_wanted_of_the_key_is_known() {
-        let pair = Ed25519Keypair::from_seed(&[7; 32]);
-        let key = PrivateKey::new(KeypairData::Ed25519(pair), "deploy").unwrap();
+        let key = key();
         let asked = AtomicU8::new(Asked::Nothing as u8);
         let wanted = |message: &[u8]| (answer(message, &key, &asked).is_some(), asked.load(Ordering::Acquire));
         // Whatever else an agent may be asked.

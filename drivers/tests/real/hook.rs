@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
-use drivers::{ANSWER_BYTES_MAX, Driver, Fault, Hook, HookWish, Http, Login};
+use drivers::{ANSWER_BYTES_MAX, Driver, Fault, Hook, HookWish, Http, Login, carry_out};
 use policy::World;
 use ring::hmac;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use secrets::rotation::Others;
+use secrets::rotation::{Credential, Others, Outcome, Step};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -112,7 +112,7 @@ async fn each_status_is_taken_for_what_it_says() {
     let elsewhere =
         "HTTP/1.1 307 Temporary Redirect\r\nLocation: https://localhost:1/\r\nContent-Length: 0\r\n\r\n".to_owned();
     for (said, is) in [
-        (answer("200 OK", "{\"outcome\":\"refused\",\"said\":\"no: new\"}"), "refused: no: ..."),
+        (answer("200 OK", "{\"outcome\":\"refused\",\"said\":\"no such user\"}"), "refused: no such user"),
         (answer("200 OK", "{\"outcome\":\"away\"}"), "away"),
         (answer("200 OK", "done"), "not known"),
         (answer("200 OK", &long), "not known"),
@@ -133,6 +133,19 @@ async fn each_status_is_taken_for_what_it_says() {
         let tested = hook(port, &authority.root).test(login).await;
         assert!(!matches!(tested, Ok(()) | Err(Fault::Unknown(_))), "{said}: {tested:?}");
     }
+}
+
+#[tokio::test]
+async fn what_a_hook_repeats_of_either_secret_is_not_told() {
+    let authority = Authority::new();
+    let ours = secret("canary-of-ours");
+    let said = answer("200 OK", "{\"outcome\":\"refused\",\"said\":\"canary-of-ours may not set bmV3LWNhbmFyeQ==\"}");
+    let (port, _heard) = serve(&authority, said).await;
+    let credential = Credential { version: 2, user: "app".to_owned() };
+    let set = Step::Set { credential, others: Others::Replaced };
+    let admin = Login { user: ADMIN, secret: &ours };
+    let outcome = carry_out(&hook(port, &authority.root), &set, admin, |_| secret("new-canary")).await;
+    assert_eq!(outcome, Some(Outcome::Refused("... may not set ...==".to_owned())));
 }
 
 #[tokio::test]

@@ -71,6 +71,20 @@ async fn what_is_not_known_to_have_come_to_nothing_is_unknown() {
     }
 }
 
+/// A word of an error may be any (RFC 6749 section 5.2), a secret among them.
+#[tokio::test]
+async fn what_an_endpoint_repeats_of_what_it_was_shown_is_not_told() {
+    let authority = Authority::new();
+    for word in ["correct_horse", "battery_staple"] {
+        let (port, _heard) = serve(&authority, answer("400 Bad Request", &format!(r#"{{"error":"{word}"}}"#))).await;
+        let client = ClientLogin { id: "shop".to_owned(), secret: secret("correct_horse") };
+        let asked = Asked { refresh_token: Some(secret("battery_staple")), scope: None };
+        let came = Places::default().ask(&endpoint(port, &authority.root, true), &client, &asked).await;
+        let Err(Outcome::Refused(said)) = came else { panic!("it is refused") };
+        assert_eq!(said, "the endpoint answered 400 Bad Request: ...");
+    }
+}
+
 #[tokio::test]
 async fn a_stranger_behind_the_name_is_shown_no_token() {
     let (authority, stranger) = (Authority::new(), Authority::new());

@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
-use drivers::{Driver, Dynamic, Fault, Host, Lease, Login, Redis, Saved};
-use policy::{Secret, Timestamp};
+use drivers::{Allowed, Driver, Dynamic, Fault, Host, Lease, Login, Places, Redis, Saved};
+use policy::{Owner, Secret, Timestamp};
 use ring::digest::{SHA256, digest};
-use secrets::rotation::{Others, Plan};
+use secrets::rotation::{Credential, Others, Outcome, Plan, Step};
+use secrets::{At, Errand, Line, Product, SecretPath, Targets};
 
 use crate::authority::Authority;
 use crate::register::{ADMIN, ADMIN_SECRET, Register, rotates_whenever_it_is_killed, secret};
@@ -120,6 +121,38 @@ async fn a_server_without_an_acl_file_is_refused_by_the_name_of_what_it_lacks() 
         assert!(says, "{refused:?}");
     }
     assert!(matches!(driver.test(login).await, Err(Fault::Refused(_))), "nothing was set");
+}
+
+/// A server that does not know AUTH repeats it with all that stands behind it, up to 128 bytes: of a long password so much.
+#[tokio::test]
+async fn a_server_that_knows_no_auth_repeats_no_password_to_anybody() {
+    let mut server = start("user app on ~* +get\n");
+    server.stop();
+    resume(&mut server, &["--rename-command", "AUTH", ""]);
+    let places = Places::default().within(Allowed::those(&["127.0.0.1".to_owned()]).expect("an address"));
+    let (product, host, line) = (Product::Redis, "127.0.0.1".to_owned(), Line::Here);
+    let at =
+        At { product, host, port: server.port, database: None, account_host: None, admin: None, pinned: None, line };
+    let path: SecretPath = "prod/redis-app".parse().expect("a path");
+    let owner = Owner::parse("default").expect("an owner");
+    let errand = Errand { at: &at, path: &path, owner: &owner, operation: "prod/redis-app:1".to_owned() };
+    let credential = Credential { version: 2, user: "app".to_owned() };
+    for ours in ["ADMIN-CANARY-77".to_owned(), "long-CANARY-".repeat(20)] {
+        let admin = secrets::Login { user: ADMIN.to_owned(), secret: secret(&ours) };
+        let login = secrets::Login { user: "app".to_owned(), secret: secret(&format!("NEW-{ours}")) };
+        let set = Step::Set { credential: credential.clone(), others: Others::Replaced };
+        for step in [set, Step::Test { credential: credential.clone() }] {
+            let outcome = places.act(&errand, &step, Some(&admin), &login).await;
+            let Outcome::Away(said) = &outcome else { panic!("{outcome:?}") };
+            assert!(said.contains("AUTH with ERR") && !said.contains("CANARY"), "{said}");
+        }
+        // Not even to whoever has the driver's own word.
+        let leased = Login { user: "v-app", secret: &login.secret };
+        let lease = Lease { login: leased, like: "app", until: Timestamp::from_unix(0) };
+        let fault = driver(server.port).create(Login { user: ADMIN, secret: &admin.secret }, lease).await;
+        let Err(Fault::Away(said)) = &fault else { panic!("{fault:?}") };
+        assert!(!said.contains("CANARY"), "{said}");
+    }
 }
 
 #[tokio::test]

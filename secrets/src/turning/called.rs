@@ -19,12 +19,25 @@ impl At {
             }
         }
     }
+
+    /// The same with what is there: `postgresql at 10.0.0.7:5432`, `exec mainframe`.
+    pub fn described(&self) -> String {
+        match self.product.is_outside() {
+            true => format!("{} {}", self.product, self.called()),
+            false => format!("{} at {}", self.product, self.called()),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::place::Line;
     use super::*;
+
+    fn at(product: Product, host: &str, port: u16) -> At {
+        let host = host.to_owned();
+        At { product, host, port, database: None, account_host: None, admin: None, pinned: None, line: Line::Plain }
+    }
 
     #[test]
     fn each_host_has_a_port_once() {
@@ -40,10 +53,14 @@ mod tests {
             (Product::Ssh, "a b:2222", 2200, "a:2200 b:2222"),
             (Product::Exec, "mainframe", 0, "mainframe"),
         ] {
-            let line = Line::Plain;
-            let host = host.to_owned();
-            let at = At { product, host, port, database: None, account_host: None, admin: None, pinned: None, line };
-            assert_eq!(at.called(), wanted);
+            assert_eq!(at(product, host, port).called(), wanted);
         }
+    }
+
+    #[test]
+    fn what_has_no_port_is_described_without_one() {
+        assert_eq!(at(Product::Exec, "mainframe", 0).described(), "exec mainframe");
+        assert_eq!(at(Product::Http, "saas", 0).described(), "http saas");
+        assert_eq!(at(Product::Redis, "10.0.0.7", 6379).described(), "redis at 10.0.0.7:6379");
     }
 }

@@ -150,7 +150,7 @@ impl Rotations {
         let errand = Errand { at, path, owner: &current.owner, operation };
         let login = Login { user: user.clone(), secret: policy::Secret::new(password) };
         let outcome = targets.act(&errand, &Step::Test { credential }, None, &login).await;
-        let (number, place) = (current.number, called(at));
+        let (number, place) = (current.number, at.described());
         let because = |said: &str| if said.is_empty() { String::new() } else { format!(": {said}") };
         match outcome {
             Outcome::Refused(said) => Err(SecretError::invalid(
@@ -193,14 +193,6 @@ impl Rotations {
             )),
             () => Ok(()),
         }
-    }
-}
-
-/// Where a target is, for people.
-fn called(at: &At) -> String {
-    match at.product.is_outside() {
-        true => format!("{} {}", at.product, at.called()),
-        false => format!("{} at {}", at.product, at.called()),
     }
 }
 
