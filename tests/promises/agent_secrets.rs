@@ -289,6 +289,14 @@ fn a_plan_says_what_it_keeps_and_nobody_is_asked() {
     let shown = succeed(scene.house.command(&["agent", "--plan", text(&plan), "--check"]));
     assert!(shown.contains("secret") && shown.contains("db.env"), "{shown}");
     assert!(scene.accesses().is_empty() && !scene.house.path("state").exists());
+    // Lines that let nobody in by now are no plan to begin with.
+    let own = fs::read_to_string(&plan).expect("a plan");
+    let keys = "[[authorized_keys]]\nname = \"deploy\"\nsecret = \"prod/hosts/deploy\"\nfile = { path = \"keys\" }\n\
+                options = 'expiry-time=\"20200101Z\"'\n";
+    fs::write(&plan, format!("{own}{keys}")).expect("a plan");
+    let (code, said) = output(scene.house.command(&["agent", "--plan", text(&plan), "--check"]));
+    assert!(code == Some(1) && said.contains("deploy") && said.contains("its expiry-time is past"), "{said}");
+    fs::write(&plan, own).expect("a plan");
     // Before any run nothing is ready, and waiting may help.
     assert_eq!(scene.ready().0, Some(4));
     assert_eq!(scene.once().0, Some(0));

@@ -54,6 +54,9 @@ pub async fn run(
 ) -> Result<Report, AgentError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let _lock = take(&*disk, &plan.state_dir)?;
+    for name in plan.expired(world.now()) {
+        tracing::warn!(keys = name, "the expiry-time in its options is past: sshd lets nobody in by its lines");
+    }
     let reach = Arc::new(Reach {
         world,
         disk,
