@@ -107,6 +107,8 @@ impl SecretKeeper {
             }
             Err(away) if away.is_away() => self.without(placing, desk, note, away).await,
             Err(AgentError::Stopped) => Err(AgentError::Stopped),
+            // Nothing was taken away: the one before stays, as where a check refuses the new one.
+            Err(mistake) if mistake.is_mistake() => Err(mistake),
             // Refused: it ends at once. Anything else (a server that is not believed, no credential): when its time is over.
             Err(error) => {
                 let max_age_secs = self.plan.max_age_secs;
