@@ -158,9 +158,14 @@ impl AgentError {
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
             Self::Refused { .. } => true,
-            Self::Absent(absent) => absent.iter().any(delivery::exchange::Absent::is_final),
+            Self::Absent(absent) => absent.iter().any(delivery::exchange::Absent::is_taken_away),
             _ => false,
         }
+    }
+
+    /// The server has the secrets and gives them, and a field lacks: a mistake of the plan, or of whoever wrote them.
+    pub(crate) fn is_mistake(&self) -> bool {
+        matches!(self, Self::Absent(absent) if !self.is_refusal() && absent.iter().any(|one| one.lacks_field))
     }
 
     /// The error and its causes on one line, bounded: for status files and logs.

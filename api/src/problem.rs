@@ -47,6 +47,8 @@ pub enum Kind {
     Refused,
     /// Nothing there.
     NotFound,
+    /// The secret is there and may be read, and has no field of this name: a mistake of whoever asks, or of whoever wrote it.
+    NoField,
     /// The path is there, the method is not.
     MethodNotAllowed,
     /// Too slow in sending the body.
@@ -93,6 +95,7 @@ impl Kind {
             Self::SecondFactor => Row("second-factor", StatusCode::UNAUTHORIZED, "A second factor is needed"),
             Self::Refused => Row("refused", StatusCode::FORBIDDEN, "The policy refuses this"),
             Self::NotFound => Row("not-found", StatusCode::NOT_FOUND, "There is no such thing here"),
+            Self::NoField => Row("no-field", StatusCode::NOT_FOUND, "The secret has no such field"),
             Self::MethodNotAllowed => {
                 Row("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "This path has no such method")
             }
@@ -125,6 +128,11 @@ impl Kind {
     pub(crate) const fn status(self) -> StatusCode {
         self.row().1
     }
+
+    /// The type that programs go by (RFC 9457 section 3.1.1).
+    pub(crate) fn urn(self) -> String {
+        format!("urn:chancery:problem:{}", self.row().0)
+    }
 }
 
 /// A refusal or failure on its way to a caller.
@@ -151,6 +159,7 @@ impl Problem {
             | Kind::SecondFactor
             | Kind::Refused
             | Kind::NotFound
+            | Kind::NoField
             | Kind::MethodNotAllowed
             | Kind::SlowBody
             | Kind::Conflict
@@ -169,6 +178,11 @@ impl Problem {
     /// A field or parameter that is wrong, and how.
     pub(crate) fn field(name: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { field: Some(name.into()), ..Self::new(Kind::Malformed, detail) }
+    }
+
+    /// A version that may be read has no such field.
+    pub(crate) fn no_field(why: String) -> Self {
+        Self::new(Kind::NoField, sentence(why))
     }
 
     /// The same problem with the field that decides: what is refused until it is said.
@@ -386,12 +400,12 @@ struct Wire<'a> {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Row(name, status, title) = self.kind.row();
+        let Row(_, status, title) = self.kind.row();
         // What a stranger sent is repeated in some of these, and a person's terminal shows it.
         let missing = self.missing.as_deref().map(policy::shown);
         let field = self.field.as_deref().map(policy::shown);
         let wire = Wire {
-            r#type: format!("urn:chancery:problem:{name}"),
+            r#type: self.kind.urn(),
             title,
             status: status.as_u16(),
             detail: &policy::shown(&self.detail),

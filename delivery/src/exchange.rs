@@ -24,6 +24,9 @@ pub const BATCH: usize = 64;
 /// Where it is told what was read from a cache.
 pub const CACHE_READS: &str = "/api/v1/secret-cache-reads";
 
+/// What a server calls it that a version has no such field.
+const NO_FIELD: &str = "urn:chancery:problem:no-field";
+
 /// What was fetched.
 #[derive(Default)]
 pub struct Fetched {
@@ -48,6 +51,8 @@ pub struct Absent {
     pub reference: Reference,
     /// As HTTP has it.
     pub status: u16,
+    /// The secret is there and may be read, and has no such field.
+    pub lacks_field: bool,
     /// In the server's words.
     pub because: String,
 }
@@ -100,9 +105,10 @@ impl Fetched {
     }
 
     fn take_one(&mut self, reference: &Reference, answer: Answer) -> Result<(), Absent> {
-        let Answer { secret, error, status } = answer;
+        let Answer { secret, error, r#type, status } = answer;
+        let lacks_field = r#type.as_deref() == Some(NO_FIELD);
         let because = || error.unwrap_or_else(|| "the server does not say why".to_owned());
-        let absent = |because| Absent { reference: reference.clone(), status, because };
+        let absent = |because| Absent { reference: reference.clone(), status, lacks_field, because };
         let Some(mut held) = secret else { return Err(absent(because())) };
         let Some(field) = held.fields.remove(reference.field.as_str()) else { return Err(absent(because())) };
         let mut bytes = field.0;
@@ -120,6 +126,11 @@ impl Absent {
     /// Refused, not there, or out of use: it is not to be had by asking again.
     pub fn is_final(&self) -> bool {
         matches!(self.status, 401 | 403 | 404 | 410)
+    }
+
+    /// What was had of it before is not to be used any more: it was taken away. A field that lacks is a mistake, which whoever made it mends.
+    pub fn is_taken_away(&self) -> bool {
+        self.is_final() && !self.lacks_field
     }
 
     /// To be had later, perhaps.
@@ -155,6 +166,8 @@ struct Answers {
 struct Answer {
     secret: Option<Held>,
     error: Option<String>,
+    /// What kind of problem it is, where it is one.
+    r#type: Option<String>,
     status: u16,
 }
 
@@ -217,6 +230,23 @@ impl<'de> Visitor<'de> for Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_that_lacks_is_not_to_be_had_and_was_not_taken_away() {
+        let reference: Reference = "chy://prod/db#password".parse().unwrap();
+        let absent = |status: u16, kind: &str| {
+            let kind = format!("urn:chancery:problem:{kind}");
+            let answer =
+                json!({"items": [{"reference": "r", "error": "no", "type": kind, "status": status}]}).to_string();
+            Fetched::default().take(&[&reference], answer.as_bytes()).unwrap().remove(0)
+        };
+        let lacks = absent(404, "no-field");
+        assert!(lacks.is_final() && lacks.lacks_field && !lacks.is_taken_away());
+        for (status, kind) in [(404, "not-found"), (403, "refused"), (410, "gone")] {
+            assert!(absent(status, kind).is_taken_away(), "{kind}");
+        }
+        assert!(!absent(503, "unavailable").is_taken_away());
+    }
 
     #[test]
     fn a_field_is_text_or_bytes() {

@@ -60,7 +60,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     delivery::be_quiet();
     let plan = agent::Plan::load(&args.plan).or_fail("the plan is refused")?;
     if args.check {
-        return checked(&plan, args.json);
+        let expired = plan.expired(policy::World::real().now());
+        return if expired.is_empty() { checked(&plan, args.json) } else { Err(over(&expired)) };
     }
     if args.status {
         return status(&plan, args.json);
@@ -110,6 +111,19 @@ fn told(says: &str, lacks: Lacks) -> Result<(), Failure> {
     let failure = Failure::new(exit, format!("{says}: {} lacking", lacks.len()));
     let failure = lacks.into_iter().fold(failure, |failure, (_, lack)| failure.since(lack));
     Err(failure.help("chancery agent --plan FILE --status"))
+}
+
+/// Lines that let nobody in: a running agent keeps them, and nobody begins with such a plan.
+fn over(expired: &[&str]) -> Failure {
+    let because = |name: &&str| {
+        format!("authorized_keys {name:?}.options: its expiry-time is past, and sshd lets nobody in by its lines")
+    };
+    let failure = Failure::new(Exit::Failed, "the plan is refused");
+    expired
+        .iter()
+        .map(because)
+        .fold(failure, |failure, because| failure.since(because))
+        .help("write a later expiry-time into options, or take it out")
 }
 
 /// What the plan keeps, by name and place.

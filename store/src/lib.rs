@@ -40,7 +40,7 @@ pub use derived::rebuild::Rebuilt;
 pub use export::{Exported, export_database};
 pub use forms::texts::TextKind;
 pub use ledger::{EachKey, Ledger, as_it_stands, wrapped_heads_as_they_stand};
-pub use log::{Head, leaf_hash, root_by_path, signed_head, verifier_key};
+pub use log::{Head, check_verifier_key, leaf_hash, root_by_path, signed_head, verifier_key};
 pub use nouns::access::{ACCESSED_MAX, AccessEntry, Accessed, Judged, Recorded, Showing, USED_VERSIONS_MAX, Used};
 pub use nouns::batch::{Found, InBatch, LeafProof, Sought, Traced};
 pub use nouns::beside::{BESIDE_BYTES_MAX, NewValue, SealedValue};

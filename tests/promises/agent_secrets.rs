@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(crate) use self::scene::output;
 use self::scene::{CANARY, Scene};
@@ -141,6 +141,38 @@ fn what_is_refused_is_taken_away_at_once_and_comes_back_when_it_is_allowed() {
     scene.house.start();
     scene.house.run(&["secret", "enable", "prod/db", "1"]);
     assert!(until(PATIENCE, || scene.is("ok") && scene.content() == text_of(CANARY)), "{}", scene.status());
+}
+
+/// The secret is there, and so is the right: somebody renamed a field, or left it out.
+#[test]
+fn a_field_that_lacks_is_a_mistake_and_the_file_before_stays() {
+    let mut scene = Scene::new("");
+    scene.plan("poll_secs = 1", "", "");
+    let agent = scene.forever();
+    assert!(until(PATIENCE, || scene.is("ok")), "{}", scene.status());
+    scene.put_fields("prod/db", &json!({"user": "app", "pass": "another"}));
+    assert!(until(PATIENCE, || scene.is("failed")), "{}", scene.status());
+    let (code, said) = scene.ready();
+    assert!(code == Some(1) && said.contains("has no field password"), "{said}");
+    assert_eq!(scene.content(), text_of(CANARY));
+    drop(agent);
+    // Nor is it taken away at a start.
+    let (code, said) = scene.once();
+    assert!(code == Some(1) && scene.content() == text_of(CANARY), "{said}");
+    // And what was kept before is kept still.
+    scene.house.kill();
+    fs::remove_file(scene.file()).expect("removed");
+    let (code, said) = scene.once();
+    assert_eq!((code, scene.content()), (Some(0), text_of(CANARY)), "{said}");
+    scene.house.start();
+    scene.put("prod/db", "mended");
+    let (code, said) = scene.once();
+    assert_eq!((code, scene.content()), (Some(0), text_of("mended")), "{said}");
+    // What is refused ends, whether a field lacks or not.
+    scene.put_fields("prod/db", &json!({"user": "app"}));
+    scene.house.run(&["secret", "disable", "prod/db", "current"]);
+    let (code, said) = scene.once();
+    assert!(code == Some(3) && !scene.file().exists(), "{said}");
 }
 
 #[test]
@@ -289,6 +321,14 @@ fn a_plan_says_what_it_keeps_and_nobody_is_asked() {
     let shown = succeed(scene.house.command(&["agent", "--plan", text(&plan), "--check"]));
     assert!(shown.contains("secret") && shown.contains("db.env"), "{shown}");
     assert!(scene.accesses().is_empty() && !scene.house.path("state").exists());
+    // Lines that let nobody in by now are no plan to begin with.
+    let own = fs::read_to_string(&plan).expect("a plan");
+    let keys = "[[authorized_keys]]\nname = \"deploy\"\nsecret = \"prod/hosts/deploy\"\nfile = { path = \"keys\" }\n\
+                options = 'expiry-time=\"20200101Z\"'\n";
+    fs::write(&plan, format!("{own}{keys}")).expect("a plan");
+    let (code, said) = output(scene.house.command(&["agent", "--plan", text(&plan), "--check"]));
+    assert!(code == Some(1) && said.contains("deploy") && said.contains("its expiry-time is past"), "{said}");
+    fs::write(&plan, own).expect("a plan");
     // Before any run nothing is ready, and waiting may help.
     assert_eq!(scene.ready().0, Some(4));
     assert_eq!(scene.once().0, Some(0));

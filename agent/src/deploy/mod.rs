@@ -21,4 +21,4 @@ pub(crate) mod swap;
 pub(crate) use files::FileSet;
 pub(crate) use journal::{Candidate, Desk, Direction, Journal, Kept, status_path};
 pub(crate) use note::Note;
-pub(crate) use placing::{Placing, Seen};
+pub(crate) use placing::{Alone, Placing, Seen, Written};

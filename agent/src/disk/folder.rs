@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::image::Image;
+use super::lock::Lock;
 
 /// Whose a folder may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,6 +196,11 @@ impl Folder {
             }
         }
         Ok(names)
+    }
+
+    /// Its lock; none where somebody else holds it. A folder's, as a file that is replaced by a rename has none that lasts.
+    pub fn lock(&self) -> io::Result<Option<Lock>> {
+        Lock::take(File::from(openat(&self.fd, ".", FOLDER_READ, Mode::empty())?))
     }
 
     /// A name in it.

@@ -4,6 +4,8 @@
 
 mod image;
 
+mod lock;
+
 mod folder;
 
 mod change;
@@ -17,3 +19,4 @@ pub(crate) use file::{open_file, owner_of_process};
 pub(crate) use folder::{Folder, Owner};
 pub(crate) use image::Image;
 pub(crate) use json::{read_json, write_json};
+pub(crate) use lock::Lock;

@@ -93,6 +93,7 @@ impl Found {
 /// What is lacking, for whoever branches on it.
 pub(super) fn lack(error: &AgentError) -> Lack {
     match error {
+        mistake if mistake.is_mistake() => Lack::Here,
         AgentError::Over { is_refused: true, .. } | AgentError::Refused { .. } | AgentError::Absent(_) => Lack::Refused,
         AgentError::Over { .. } | AgentError::Busy { .. } | AgentError::Unreachable { .. } => Lack::Away,
         _ => Lack::Here,

@@ -16,7 +16,7 @@ use super::nap::nap;
 use super::pace::Pace;
 use super::wake::Sleeper;
 use crate::credential::{KeyLine, keys_in, with_keys};
-use crate::deploy::{Desk, Placing, status_path};
+use crate::deploy::{Alone, Desk, Placing, status_path};
 use crate::disk::{Image, read_json};
 use crate::error::AgentError;
 use crate::look::{SecretState, SecretStatus};
@@ -71,31 +71,12 @@ impl KeysKeeper {
         let (plan, reach) = (Arc::clone(&self.plan), Arc::clone(&self.reach));
         // 1. The place first: nothing is asked for that could not be put anywhere. What a crash left beside it goes.
         let placing = Placing::open(&*reach.disk, &plan.file)?;
+        placing.alone().await?.discard()?;
         // 2. Which keys are in force. Crash before or after: the next pass asks.
         let keys = self.asking(host_keys::in_force(&reach.world, &plan)).await?;
-        let seen = placing.seen();
-        let there = placing.standing()?;
-        // Whoever may write in that folder puts there what he likes, another's file by a second name among it: what is read of it would
-        // be his.
-        if let (Some(owner), Some(found)) = (plan.file.uid, there.as_ref().and_then(|image| image.uid))
-            && owner != found
-        {
-            let why =
-                format!("it belongs to user {found}, and the plan says {owner}: give it to him (chown), or remove it");
-            return Err(AgentError::Disk { path: plan.file.path.clone(), what: "read", source: io::Error::other(why) });
-        }
-        let image = wanted(&plan, there.as_ref(), &keys)?;
-        let is_new = there.as_ref() != Some(&image) && !(there.is_none() && keys.is_empty());
+        // 3. From reading to renaming nobody else is at work there: another agent's lines stay, and so do ours in what it writes.
+        let (image, is_new) = put(&placing, &placing.alone().await?, &plan, &keys)?;
         if is_new {
-            // 3. Whole, beside the old one, and then by one rename. Crash before the rename: the old file; after: the new one.
-            placing.write(&image)?;
-            if placing.seen() != seen {
-                placing.discard()?;
-                let why = "somebody else wrote to it at this moment: the next pass begins with what stands there then";
-                let source = io::Error::other(why);
-                return Err(AgentError::Disk { path: plan.file.path.clone(), what: "read", source });
-            }
-            placing.place()?;
             tracing::info!(keys = plan.name, file = %plan.file.path.display(), "other keys stand there");
         }
         // 4. What stands there is told, where the server does not know it from this run. Crash before: the next run tells it.
@@ -151,6 +132,39 @@ impl KeysKeeper {
         status.next_look = Some(world.now().plus_secs(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX)));
         (status, pause)
     }
+}
+
+/// The file with these keys, where it is another than stands there; and whether it was. No wait within: the folder is held.
+fn put(
+    placing: &Placing<'_>,
+    alone: &Alone<'_>,
+    plan: &AuthorizedKeys,
+    keys: &[KeyLine],
+) -> Result<(Image, bool), AgentError> {
+    let refuse = |why: String| AgentError::disk(&plan.file.path, "read", io::Error::other(why));
+    let seen = placing.seen();
+    let there = placing.standing()?;
+    // Whoever may write in that folder puts there what he likes, another's file by a second name among it: what is read of it would be his.
+    if let (Some(owner), Some(found)) = (plan.file.uid, there.as_ref().and_then(|image| image.uid))
+        && owner != found
+    {
+        return Err(refuse(format!(
+            "it belongs to user {found}, and the plan says {owner}: give it to him (chown), or remove it"
+        )));
+    }
+    let image = wanted(plan, there.as_ref(), keys)?;
+    let is_new = there.as_ref() != Some(&image) && !(there.is_none() && keys.is_empty());
+    if is_new {
+        // Whole, beside the old one, and then by one rename. Crash before the rename: the old file; after: the new one.
+        let written = alone.write(&image)?;
+        if placing.seen() != seen {
+            alone.discard()?;
+            let why = "somebody else wrote to it at this moment: the next pass begins with what stands there then";
+            return Err(refuse(why.to_owned()));
+        }
+        alone.place(&written)?;
+    }
+    Ok((image, is_new))
 }
 
 /// What is to stand there. Mode, owner and group are one thing: what the plan leaves open stays as it is found, so that whoever reads the
@@ -243,8 +257,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_users_file_in_a_folder_of_the_agents_stays_his() {
+    #[tokio::test]
+    async fn a_users_file_in_a_folder_of_the_agents_stays_his() {
         let folder = folder();
         let path = folder.path().join("deploy");
         fs::write(&path, "ssh-ed25519 two me\n").unwrap();
@@ -257,9 +271,7 @@ mod tests {
         let mut plan = plan("");
         plan.file.path.clone_from(&path);
         let placing = Placing::open(&RealDisk, &plan.file).unwrap();
-        let image = wanted(&plan, placing.standing().unwrap().as_ref(), &keys()).unwrap();
-        placing.write(&image).unwrap();
-        placing.place().unwrap();
+        assert!(put(&placing, &placing.alone().await.unwrap(), &plan, &keys()).unwrap().1);
         let after = fs::metadata(&path).unwrap();
         assert_eq!((after.uid(), after.gid(), after.mode() & 0o7777), (before.uid(), before.gid(), 0o600));
         assert!(fs::read_to_string(&path).unwrap().ends_with("ssh-ed25519 one chancery:prod/hosts/deploy#1\n"));

@@ -1,6 +1,6 @@
 //! Runs a plan: one lock, the agent's own certificate first, then one task per certificate and per file of secrets.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::panic::resume_unwind;
@@ -18,7 +18,7 @@ use super::keys::KeysKeeper;
 use super::secret::SecretKeeper;
 use super::wait::Wait;
 use super::wake::Waker;
-use crate::disk::{Disk, Folder, Owner, RealDisk, parent};
+use crate::disk::{Disk, Folder, Lock, Owner, RealDisk, parent};
 use crate::error::AgentError;
 use crate::look::{SecretStatus, Status};
 use crate::plan::{IDENTITY, Plan};
@@ -54,6 +54,9 @@ pub async fn run(
 ) -> Result<Report, AgentError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let _lock = take(&*disk, &plan.state_dir)?;
+    for name in plan.expired(world.now()) {
+        tracing::warn!(keys = name, "the expiry-time in its options is past: sshd lets nobody in by its lines");
+    }
     let reach = Arc::new(Reach {
         world,
         disk,
@@ -194,18 +197,6 @@ async fn wait(world: &World, mut stop: watch::Receiver<bool>, status: &Status) -
     }
 }
 
-/// The lock of a state folder. The kernel releases it with the process, however that ends.
-struct Lock(File);
-
-impl Drop for Lock {
-    /// Said aloud, as a child that is just being started holds a copy of the file, and the lock with it, until it runs.
-    fn drop(&mut self) {
-        if let Err(e) = self.0.unlock() {
-            tracing::warn!(error = %e, "the lock stays until the process ends");
-        }
-    }
-}
-
 /// The state folder, the agent's own and closed to others, and its lock.
 fn take(disk: &dyn Disk, state_dir: &Path) -> Result<Lock, AgentError> {
     let failed = |e| AgentError::disk(state_dir, "the state folder cannot be used", e);
@@ -224,11 +215,10 @@ fn take(disk: &dyn Disk, state_dir: &Path) -> Result<Lock, AgentError> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let lock = openat(&state, "lock", flags, Mode::from_raw_mode(0o600))
         .map_err(|e| AgentError::disk(&path, "the lock cannot be opened", e.into()))?;
-    let lock = File::from(lock);
-    match lock.try_lock() {
-        Ok(()) => Ok(Lock(lock)),
-        Err(TryLockError::WouldBlock) => Err(AgentError::Locked { path }),
-        Err(TryLockError::Error(e)) => Err(AgentError::disk(&path, "the lock cannot be taken", e)),
+    match Lock::take(File::from(lock)) {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(AgentError::Locked { path }),
+        Err(e) => Err(AgentError::disk(&path, "the lock cannot be taken", e)),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use super::found::{Done, Found};
 use super::nap::nap;
 use super::wake::Sleeper;
-use crate::deploy::{Desk, Note, Placing, Seen, notify, status_path};
+use crate::deploy::{Desk, Note, Placing, Seen, Written, notify, status_path};
 use crate::disk::{Image, read_json};
 use crate::error::AgentError;
 use crate::look::SecretStatus;
@@ -73,7 +73,10 @@ impl SecretKeeper {
             Ok(opened) => opened,
             Err(error) => return Found { ended: Err(error), note: None, is_there: false, now: Moment::now().ok() },
         };
-        let ended = self.keep_in(&placing, &desk).await;
+        let ended = match placing.alone().await.and_then(|alone| alone.discard()) {
+            Ok(()) => self.keep_in(&placing, &desk).await,
+            Err(error) => Err(error),
+        };
         Found { ended, note: desk.note(), is_there: placing.seen().is_some(), now: Moment::now().ok() }
     }
 
@@ -104,6 +107,8 @@ impl SecretKeeper {
             }
             Err(away) if away.is_away() => self.without(placing, desk, note, away).await,
             Err(AgentError::Stopped) => Err(AgentError::Stopped),
+            // Nothing was taken away: the one before stays, as where a check refuses the new one.
+            Err(mistake) if mistake.is_mistake() => Err(mistake),
             // Refused: it ends at once. Anything else (a server that is not believed, no credential): when its time is over.
             Err(error) => {
                 let max_age_secs = self.plan.max_age_secs;
@@ -148,25 +153,32 @@ impl SecretKeeper {
         let owes = !is_there || before.is_some_and(|note| note.owes);
         let Values { versions, at, lease_secs, .. } = values;
         let note = Note { at, lease_secs, seen: now()?, versions, owes };
-        if !is_there {
+        let new_file = match is_there {
+            true => None,
             // 3. Whole, beside the old one, and judged. Crash after: it is taken away at step 1.
-            let new_file = placing.write(&image)?;
-            if let Some(check) = &self.plan.check
-                && let Err(refused) = notify::judge(check, &new_file).await
-            {
-                placing.discard()?;
-                return Err(refused);
-            }
-        }
+            false => Some(self.judged(placing, &image).await?),
+        };
         // 4. That the service is to be told. Crash after: the next run finds the old file, and puts the new one there; or the new one, and
         //    tells.
         desk.write_note(&note)?;
-        if !is_there {
-            // 5. The rename. Crash before: the old file; after: the new one.
-            placing.place()?;
+        if let Some(new_file) = new_file {
+            // 5. The rename of what was judged. Crash before: the old file; after: the new one.
+            placing.alone().await?.place(&new_file)?;
             tracing::info!(secret = self.plan.name, file = %self.plan.file.path.display(), "a new file is in its place");
         }
         Ok((note, !is_there))
+    }
+
+    /// The new file, which waits beside the old one.
+    async fn judged(&self, placing: &Placing<'_>, image: &Image) -> Result<Written, AgentError> {
+        let new_file = placing.alone().await?.write(image)?;
+        if let Some(check) = &self.plan.check
+            && let Err(refused) = notify::judge(check, new_file.path()).await
+        {
+            placing.alone().await?.discard()?;
+            return Err(refused);
+        }
+        Ok(new_file)
     }
 
     /// 6. The service is told. Crash before or inside: it is told by the next run, once more at most.

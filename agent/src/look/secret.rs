@@ -35,7 +35,7 @@ pub enum Lack {
     Refused,
     /// The server is away: later.
     Away,
-    /// This host: a folder, a check, a command.
+    /// This host: a folder, a check, a command; or a field that a secret does not have.
     Here,
 }
 

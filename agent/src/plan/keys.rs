@@ -152,6 +152,15 @@ options = "no-pty"
     }
 
     #[test]
+    fn keys_whose_time_is_past_are_named_and_the_plan_is_good() {
+        let plan = parse(&GOOD.replace("no-pty", "expiry-time=\\\"20200101Z\\\"")).unwrap();
+        let at = |text: &str| policy::Timestamp::parse_rfc3339(text).unwrap();
+        assert_eq!(plan.expired(at("2020-01-01T00:00:00Z")), ["deploy"]);
+        assert!(plan.expired(at("2019-12-31T23:59:59Z")).is_empty());
+        assert!(parse(GOOD).unwrap().expired(at("2020-01-01T00:00:00Z")).is_empty());
+    }
+
+    #[test]
     fn each_mistake_names_its_key_and_the_line_to_write() {
         let second = GOOD.split_once("[[authorized_keys]]").unwrap().1;
         let two = |from: &str, to: &str| format!("[[authorized_keys]]{}", second.replace(from, to));
@@ -165,6 +174,7 @@ options = "no-pty"
             ("no-pty", "a\\nssh-ed25519 AAAA".to_owned(), "authorized_keys[0].options", "options ="),
             ("no-pty", " ".to_owned(), "authorized_keys[0].options", "options ="),
             ("no-pty", "no-ptty".to_owned(), "authorized_keys[0].options", "options ="),
+            ("no-pty", "cert-authority".to_owned(), "authorized_keys[0].options", "options ="),
             ("no-pty", "no-pty, no-user-rc".to_owned(), "authorized_keys[0].options", "options = 'no-pty,no-user-rc'"),
             ("no-pty", "no-pty,command=\\\"a\\\" x".to_owned(), "authorized_keys[0].options", "no-agent-forwarding"),
             ("options = \"no-pty\"", two("x", "x"), "authorized_keys.name", "name ="),

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use policy::Timestamp;
+
 use super::certificate::Plan;
-use super::check;
+use super::{check, options};
 use crate::error::{AgentError, PlanError};
 
 impl Plan {
@@ -17,5 +19,13 @@ impl Plan {
     /// Checks the text of a plan that stands in `file`.
     pub fn parse(text: &str, file: &Path) -> Result<Self, PlanError> {
         check::parse(text, file)
+    }
+
+    /// Which files of public keys have lines by which sshd lets nobody in at this moment: their `expiry-time` is past. Such a plan is good, since what
+    /// ends was to end, and is none to begin with.
+    pub fn expired(&self, now: Timestamp) -> Vec<&str> {
+        let is_past = |text: &String| options::ends(text).is_some_and(|ends| ends <= now);
+        let expired = self.keys.iter().filter(|keys| keys.options.as_ref().is_some_and(is_past));
+        expired.map(|keys| keys.name.as_str()).collect()
     }
 }

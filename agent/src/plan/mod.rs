@@ -28,6 +28,8 @@ mod sources;
 
 mod secrets;
 
+mod values;
+
 mod options;
 
 mod hosts;

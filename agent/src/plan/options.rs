@@ -2,9 +2,11 @@
 //! options it cannot read, and says so in its own log alone: what it would skip is refused here, before any line is written.
 
 use std::iter::Peekable;
-use std::net::IpAddr;
 use std::str::Chars;
 
+use policy::Timestamp;
+
+use super::values;
 use crate::error::bounded;
 
 /// Refuses what sshd would skip, and says why it would.
@@ -17,10 +19,23 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     if let Some(twice) = ONCE.into_iter().find(|name| stands(name) > 1) {
         return Err(format!("{twice} stands there twice, and sshd takes it once"));
     }
-    if stands("principals") > 0 && stands("cert-authority") == 0 {
+    if stands("cert-authority") > 0 {
+        return Err("cert-authority makes of a key one that signs certificates: sshd lets nobody in with it any more, and whoever reads the \
+                    secret could sign for others"
+            .to_owned());
+    }
+    if stands("principals") > 0 {
         return Err("principals are for a key behind cert-authority; sshd lets nobody in with another".to_owned());
     }
     Ok(())
+}
+
+/// When sshd lets nobody in by them any more, wherever it runs; never, where they do not say.
+pub(super) fn ends(text: &str) -> Option<Timestamp> {
+    let options = read(text).ok()?;
+    let expiries = options.iter().filter(|(name, _)| name.eq_ignore_ascii_case("expiry-time"));
+    // The earliest of several counts.
+    expiries.filter_map(|(_, value)| values::ends(value.as_deref()?)).min()
 }
 
 /// The same without the blanks between options, where sshd has none.
@@ -93,21 +108,19 @@ fn fits(name: &str, value: Option<&str>) -> Result<(), String> {
     let known = name.to_ascii_lowercase();
     let bare = known.strip_prefix("no-").unwrap_or(&known);
     let is_flag = FLAGS.contains(&known.as_str()) || SWITCHES.contains(&bare);
-    let is_fit = match (known.as_str(), value) {
-        (_, None) if is_flag => true,
+    let fit = match (known.as_str(), value) {
+        (_, None) if is_flag => Ok(()),
         (_, Some(_)) if is_flag => return Err(format!("{} has no value", shown(name))),
         (known, None) if VALUED.contains(&known) => {
             return Err(format!("{} has a value: {known}=\"...\"", shown(name)));
         }
-        ("command" | "principals", Some(_)) => true,
-        ("from", Some(value)) => value.split(',').all(is_pattern),
-        ("environment", Some(value)) => value.split_once('=').is_some_and(|(name, _)| is_variable(name)),
-        ("expiry-time", Some(value)) => is_time(value),
-        ("permitopen", Some(value)) => is_place(value),
-        ("permitlisten", Some(value)) => is_place(value) || is_port(value),
-        ("tunnel", Some(value)) => {
-            value.eq_ignore_ascii_case("any") || value.parse::<u32>().is_ok_and(|number| number <= TUNNEL_MAX)
-        }
+        ("command" | "principals", Some(_)) => Ok(()),
+        ("from", Some(value)) => values::sources(value),
+        ("environment", Some(value)) => values::variable(value),
+        ("expiry-time", Some(value)) => values::expiry(value),
+        ("permitopen", Some(value)) => values::place(value),
+        ("permitlisten", Some(value)) => values::listener(value),
+        ("tunnel", Some(value)) => values::tunnel(value),
         (_, _) => {
             return Err(format!(
                 "{} is no option that sshd(8) knows: it would skip the whole line, and let nobody in with its key",
@@ -115,66 +128,13 @@ fn fits(name: &str, value: Option<&str>) -> Result<(), String> {
             ));
         }
     };
-    match is_fit {
-        true => Ok(()),
-        false => Err(format!("sshd takes no such value of {}: it would skip the whole line", shown(name))),
-    }
+    fit.map_err(|why| {
+        format!("sshd takes no such value of {}, and would let nobody in by the line: {why}", shown(name))
+    })
 }
 
 fn shown(name: &str) -> String {
     format!("{:?}", bounded(name, NAME_CHARS_SHOWN))
-}
-
-/// A pattern of hosts, or a network whose address has no bit beyond its mask; sshd refuses everybody by a line with another one.
-fn is_pattern(text: &str) -> bool {
-    let text = text.strip_prefix('!').unwrap_or(text);
-    if text.is_empty() || text.contains(' ') {
-        return false;
-    }
-    let network = text.split_once('/').and_then(|(address, bits)| {
-        let address: IpAddr = address.parse().ok()?;
-        let bits: u32 = bits.parse().ok()?;
-        Some((address, bits))
-    });
-    match network {
-        None => true,
-        Some((IpAddr::V4(address), bits)) => bits <= 32 && address.to_bits().checked_shl(bits).unwrap_or(0) == 0,
-        Some((IpAddr::V6(address), bits)) => bits <= 128 && address.to_bits().checked_shl(bits).unwrap_or(0) == 0,
-    }
-}
-
-fn is_variable(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-/// `YYYYMMDD`, with `HHMM` or `HHMMSS` behind it, and `Z` behind that where it is of UTC.
-fn is_time(text: &str) -> bool {
-    let text = text.to_ascii_uppercase();
-    let digits = text.strip_suffix("UTC").or_else(|| text.strip_suffix('Z')).unwrap_or(&text);
-    let within = |at: usize, least: u8, most: u8| {
-        let two = digits.get(at..at + 2).map(str::parse::<u8>);
-        two.is_none_or(|number| number.is_ok_and(|number| (least..=most).contains(&number)))
-    };
-    let is_long = [8, 12, 14].contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_long && within(4, 1, 12) && within(6, 1, 31) && within(8, 0, 23) && within(10, 0, 59) && within(12, 0, 60)
-}
-
-/// `host:port`; an address of IPv6 stands in brackets.
-fn is_place(text: &str) -> bool {
-    let split = match text.strip_prefix('[') {
-        Some(rest) => rest.split_once("]:"),
-        None => text.split_once([':', '/']),
-    };
-    split.is_some_and(|(_, port)| is_port(port))
-}
-
-/// A number, the name of a service, or `*`.
-fn is_port(text: &str) -> bool {
-    let is_name = || {
-        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && text.bytes().any(|byte| byte.is_ascii_alphabetic())
-    };
-    text == "*" || text.parse::<u16>().map_or_else(|_| is_name(), |port| port != 0)
 }
 
 /// Without a value, and without an opposite.
@@ -187,8 +147,6 @@ const VALUED: [&str; 8] =
     ["command", "principals", "from", "environment", "expiry-time", "permitopen", "permitlisten", "tunnel"];
 /// At most once.
 const ONCE: [&str; 3] = ["command", "principals", "from"];
-/// The last two numbers of 31 bits mean something else (SSH_TUNID_MAX of OpenSSH).
-const TUNNEL_MAX: u32 = 0x7fff_fffd;
 /// Longer than the name of any option.
 const NAME_CHARS_SHOWN: usize = 40;
 
@@ -205,10 +163,9 @@ mod tests {
             "command=\"echo \\\"a, b\\\" | cat\",no-pty",
             "from=\"10.0.0.0/8,!10.1.0.0/16,*.example.internal,2001:db8::/32,10.0.0.1\"",
             "from=\"10.0.0.5/32,0.0.0.0/0,::/0,::1/128\"",
-            "permitopen=\"192.0.2.1:80\",permitopen=\"[2001:db8::1]:*\",permitlisten=\"8080\",permitlisten=\"localhost:ssh\"",
+            "permitopen=\"192.0.2.1:80\",permitopen=\"[2001:db8::1]:*\",permitlisten=\"8080\",permitlisten=\"localhost:22\"",
             "tunnel=\"0\",environment=\"LC_ROLE=deploy now\",environment=\"A=\"",
             "expiry-time=\"20271231\",expiry-time=\"202712312359Z\",expiry-time=\"20271231235959\"",
-            "cert-authority,principals=\"user_a\"",
         ] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
@@ -232,7 +189,14 @@ mod tests {
             ("no-pty,", "a comma stands between"),
             (",no-pty", "a comma stands between"),
             ("command=\"a\",Command=\"b\"", "command stands there twice"),
-            ("principals=\"a\"", "cert-authority"),
+            ("principals=\"a\"", "are for a key behind cert-authority"),
+            ("cert-authority,principals=\"a\"", "one that signs certificates"),
+            ("no-pty,Cert-Authority", "one that signs certificates"),
+            ("from=\"127.0.0.1,10/8\"", "no such value of \"from\", and would let nobody in by the line: a network is"),
+            ("from=\"!10.0.0.0/8\"", "denials alone"),
+            ("expiry-time=\"19700101Z\"", "from 19700102 on"),
+            ("permitopen=\"localhost:nosuchservice\"", "a port is a number"),
+            ("permitlisten=\"/80\"", "a port is a number"),
             ("from=\"10.0.0.5/8\"", "no such value of \"from\""),
             ("from=\"2001:db8::1/64\"", "no such value"),
             ("from=\"10.0.0.1, 10.0.0.2\"", "no such value"),
@@ -247,6 +211,14 @@ mod tests {
             let said = check(bad).expect_err(bad);
             assert!(said.contains(why), "{bad}: {said}");
         }
+    }
+
+    #[test]
+    fn the_earliest_expiry_of_several_counts() {
+        let at = |text: &str| Timestamp::parse_rfc3339(text).ok();
+        let both = "no-pty,expiry-time=\"20310101Z\",Expiry-Time=\"20300101Z\"";
+        assert_eq!(ends(both), at("2030-01-01T00:00:00Z"));
+        assert_eq!(ends("no-pty,command=\"expiry-time=20200101\""), None);
     }
 
     #[test]

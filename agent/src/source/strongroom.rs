@@ -44,6 +44,14 @@ pub(crate) enum Got {
     Unmoved,
 }
 
+/// What of the cache is not to be used any more.
+enum Gone {
+    /// All that this caller kept.
+    All,
+    /// These alone.
+    These(Vec<::secrets::Reference>),
+}
+
 impl Strongroom {
     /// Who asks now.
     pub fn caller(&self) -> Result<Caller, AgentError> {
@@ -67,13 +75,18 @@ impl Strongroom {
         let Came { fetched, absent } = match came {
             Err(refused) if refused.is_refusal() => {
                 // The caller himself: all that he kept goes.
-                self.forget(Vec::new()).await;
+                self.forget(Gone::All).await;
                 return Err(refused);
             }
             came => came?,
         };
         if !absent.is_empty() {
-            self.forget(absent.iter().filter(|one| one.is_final()).map(|one| one.reference.clone()).collect()).await;
+            let gone = absent.iter().filter(|one| one.is_taken_away()).map(|one| one.reference.clone());
+            let gone: Vec<_> = gone.collect();
+            // What is to be had later, or lacks a field, was not taken away.
+            if !gone.is_empty() {
+                self.forget(Gone::These(gone)).await;
+            }
             let is_later = absent.iter().all(delivery::exchange::Absent::is_later);
             let error = AgentError::Absent(absent);
             return Err(match is_later {
@@ -142,11 +155,11 @@ impl Strongroom {
         Arc::into_inner(fetched).map(|fetched| fetched.values).ok_or(AgentError::Stopped)
     }
 
-    /// Does away with what was refused; with everything, where nothing is named.
-    async fn forget(&self, refused: Vec<::secrets::Reference>) {
-        let forgetting = move |cache: &Cache| match refused.is_empty() {
-            true => cache.forget_all(),
-            false => cache.forget(&refused),
+    /// Does away with what was refused.
+    async fn forget(&self, gone: Gone) {
+        let forgetting = move |cache: &Cache| match gone {
+            Gone::All => cache.forget_all(),
+            Gone::These(these) => cache.forget(&these),
         };
         if let Err(error) = self.with_cache(forgetting).await {
             let error = error.chain();

@@ -70,6 +70,12 @@ async fn one_answer_has_a_bound_and_what_is_refused_is_refused_once() {
     let (_, told) = house.ask(&reader, Method::POST, "secret-values", Some(json!({ "references": all }))).await;
     assert!(told["items"][4]["status"] == 413 && told["items"][3]["status"] == 200, "{}", told["items"][4]);
     assert_eq!(house.entries(&format!("{root}/6@1."), "access").await, 0, "what is not shown is not opened");
+    // A field that lacks is told apart from a secret that does.
+    let lacks = [format!("chy://{root}/2#nosuch"), format!("chy://{root}/nothing#value")];
+    let (_, told) = house.ask(&reader, Method::POST, "secret-values", Some(json!({ "references": lacks }))).await;
+    let no_field = "urn:chancery:problem:no-field";
+    assert!(told["items"][0]["type"] == no_field && told["items"][0]["status"] == 404, "{told}");
+    assert!(told["items"][1]["type"].is_string() && told["items"][1]["type"] != no_field, "{told}");
     let nowhere = vec![format!("chy://{root}/nothing"); 64];
     let stranger = token(Role::Issuer).await;
     let (_, who) = house.ask(&stranger, Method::GET, "whoami", None).await;

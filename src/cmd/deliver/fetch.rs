@@ -135,7 +135,8 @@ mod tests {
     fn what_was_refused_stays_refused_when_a_later_batch_breaks_off() {
         let refused: Reference = "chy://a/00".parse().unwrap();
         let away = || Failure::new(Exit::Unavailable, "the server is away (503)");
-        let absent = |status| vec![Absent { reference: refused.clone(), status, because: "no".to_owned() }];
+        let absent =
+            |status| vec![Absent { reference: refused.clone(), status, lacks_field: false, because: "no".to_owned() }];
         let is_gone = |gone: &Gone| matches!(gone, Gone::These(these) if *these == [refused.clone()]);
         // Refused where it is needed: no cache is asked, and what was kept goes.
         let missed = broken_off(away(), &absent(403), 65, vec![refused.clone()]);

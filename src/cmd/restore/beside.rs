@@ -131,7 +131,7 @@ fn not_looked_at(settings: &[String], words: &Words<'_>, again: &str, is_another
     let says = format!("the log does not prove what the backup says here, {says}{another}: nothing was written");
     each(&says, settings).help(format!(
         "look at each: a module, a program, a target, a recipient, a key or a path of somebody else's is his service; roots and the log's key are \
-         known by their SHA-256 from elsewhere{more}. Then: {again}"
+         known by their SHA-256, the first on its line, from elsewhere{more}. Then: {again}"
     ))
 }
 

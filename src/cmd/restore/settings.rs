@@ -38,6 +38,8 @@ const FIRST: [&str; 10] = [
 ];
 /// Of a value so many characters are shown, and of the rest its SHA-256.
 const LINE_CHARS_MAX: usize = 600;
+/// More blanks than these behind one another are shown as their number.
+const BLANKS_SHOWN: usize = 4;
 /// The rest of what a backup has.
 const FOLDERS: [(&str, &str); 2] = [("policies/", ".cedar"), ("profiles/", ".toml")];
 
@@ -72,19 +74,35 @@ pub fn not_proved(found: &Contents, place: Option<&Path>, now: Timestamp) -> Res
     Ok(all)
 }
 
-/// What a backup says, as one line that ends: whoever wrote it writes no lines of ours between, and pushes none out of sight.
+/// What a backup says, as one line that ends: whoever wrote it writes no lines of ours between, and pushes none out of sight, with blanks
+/// neither.
 pub fn line(said: &str) -> String {
     let mut line = String::new();
-    for c in said.chars().take(LINE_CHARS_MAX) {
-        match c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) {
-            true => line.extend(c.escape_unicode()),
-            false => line.push(c),
+    let mut chars = said.chars().take(LINE_CHARS_MAX).peekable();
+    while let Some(c) = chars.next() {
+        let is_blank = |c: &char| c.is_whitespace() && !is_escaped(*c);
+        if is_blank(&c) {
+            let mut blanks = String::from(c);
+            blanks.extend(std::iter::from_fn(|| chars.next_if(is_blank)));
+            match blanks.chars().count() {
+                0..=BLANKS_SHOWN => line.push_str(&blanks),
+                all => line.push_str(&format!(" ({all} blanks) ")),
+            }
+        } else if is_escaped(c) {
+            line.extend(c.escape_unicode());
+        } else {
+            line.push(c);
         }
     }
     match said.chars().count() {
         0..=LINE_CHARS_MAX => line,
         all => format!("{line}... ({all} characters, SHA-256 {})", hex::encode(digest(&SHA256, said.as_bytes()))),
     }
+}
+
+/// What ends a line, or turns it around.
+fn is_escaped(c: char) -> bool {
+    c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
 }
 
 fn rank(name: &str) -> usize {
@@ -189,6 +207,8 @@ mod tests {
         let long = line(&"x".repeat(LINE_CHARS_MAX + 1));
         assert!(long.starts_with("xxx") && long.contains("... (601 characters, SHA-256 "), "{long}");
         assert_eq!(line("module = \"é\""), "module = \"é\"");
+        let pushed = format!("a{}\u{2028}b    c", "\u{a0} ".repeat(100));
+        assert_eq!(line(&pushed), "a (200 blanks) \\u{2028}b    c");
     }
 
     const OURS: &str = "[server]\npublic_http = \"http://ca.test:8080\"\npublic_https = \"https://ca.test:8443\"\nlog = \"debug\"\n\

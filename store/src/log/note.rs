@@ -56,6 +56,14 @@ pub fn verifier_key(origin: &str, algorithm: Algorithm, spki_der: &[u8]) -> Resu
     Ok(LogKey::new(origin, algorithm, spki_der)?.to_string())
 }
 
+/// Whether a text is a verifier key (C2SP signed-note): a name, the ID of the key under that name, and a key of a kind that signs logs.
+///
+/// # Errors
+/// [`StoreError::Invalid`]: it is not, and why.
+pub fn check_verifier_key(text: &str) -> Result<(), StoreError> {
+    LogKey::parse(text).map(drop)
+}
+
 /// The origin is also the key's name: non-empty, without spaces or plus (signed-note), one line.
 pub(crate) fn check_origin(origin: &str) -> Result<(), StoreError> {
     if origin.is_empty() || origin.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+') {
@@ -209,6 +217,7 @@ mod tests {
         // From the documentation of Go's golang.org/x/mod/sumdb/note.
         let known = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
         assert_eq!(LogKey::parse(known).unwrap().to_string(), known);
+        assert!(check_verifier_key(known).is_ok() && check_verifier_key(&format!("{known} more")).is_err());
         let flipped = known.replace("c74f20a3", "c74f20a2");
         assert!(LogKey::parse(&flipped).is_err());
         assert!(LogKey::parse("PeterNeumann").is_err());

@@ -33,7 +33,12 @@ impl Scene {
     }
 
     pub fn put(&self, path: &str, value: &str) {
-        let body = json!({"owner": "default", "fields": {"user": "app", "password": value}}).to_string();
+        self.put_fields(path, &json!({"user": "app", "password": value}));
+    }
+
+    /// A version with these fields, and no others.
+    pub fn put_fields(&self, path: &str, fields: &Value) {
+        let body = json!({"owner": "default", "fields": fields}).to_string();
         let url = self.house.https(&format!("/api/v1/secrets/{path}"));
         let arguments = ["-X", "PUT", "-H", "Content-Type: application/json", "--data-binary", &body, &url];
         let answer = self.house.curl_admin(&arguments);

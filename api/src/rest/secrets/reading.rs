@@ -7,7 +7,7 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use policy::Action;
-use secrets::{FieldName, Kind as SecretKind, Opened, Reference, SecretError, SecretPath, Which};
+use secrets::{FieldName, Kind as SecretKind, Opened, Reference, SecretPath, Which};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -99,6 +99,10 @@ pub(crate) struct Answer<'a> {
     /// Why there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// The type of the problem that it alone would have been (RFC 9457): `urn:chancery:problem:no-field` where the secret is there and may
+    /// be read, and has no such field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<String>,
     /// The HTTP status that it alone would have had.
     status: u16,
 }
@@ -154,11 +158,13 @@ pub(crate) async fn many(
         match shown {
             Ok(answered) => {
                 let secret = SecretValues::of(&answered.opened, Some(reference.field.as_str()), &answered.said);
-                Answer { reference: text, secret: Some(secret), error: None, status: StatusCode::OK.as_u16() }
+                let status = StatusCode::OK.as_u16();
+                Answer { reference: text, secret: Some(secret), error: None, r#type: None, status }
             }
             Err(problem) => {
-                let (error, status) = (Some(problem.detail().to_owned()), problem.kind().status().as_u16());
-                Answer { reference: text, secret: None, error, status }
+                let (error, kind) = (Some(problem.detail().to_owned()), problem.kind());
+                let (r#type, status) = (Some(kind.urn()), kind.status().as_u16());
+                Answer { reference: text, secret: None, error, r#type, status }
             }
         }
     });
@@ -184,7 +190,7 @@ fn field_of<'a>(opened: &'a Opened, field: &FieldName) -> Result<&'a [u8], Probl
     opened.fields.get(field.as_str()).ok_or_else(|| {
         let there: Vec<&str> = opened.fields.names().map(FieldName::as_str).collect();
         let (number, path) = (opened.number, opened.secret.path());
-        SecretError::NotFound(format!("version {number} of {path} has no field {field}: {}", there.join(", "))).into()
+        Problem::no_field(format!("version {number} of {path} has no field {field}: {}", there.join(", ")))
     })
 }
 

@@ -258,10 +258,8 @@ impl Answers {
             let answered = self.resolved(there, depth + 1)?;
             let Answered { opened: other, said: more } = answered.as_ref();
             let none = || {
-                SecretError::NotFound(format!(
-                    "{path} has no field {field}, to which {name} of {} refers",
-                    opened.secret.path()
-                ))
+                let own = opened.secret.path();
+                Problem::no_field(format!("{path} has no field {field}, to which {name} of {own} refers"))
             };
             said.extend_from_slice(more);
             let value = other.fields.get(field.as_str()).ok_or_else(none)?;
