@@ -1,83 +1,36 @@
-//! Buckets of S3-compatible stores: an upload in parts, of which nothing is there before the last step.
-//!
-//! Requests are signed in their URLs (SigV4), so that a part is signed without being hashed twice. Blocks: call it off the async threads,
-//! within a runtime.
+//! A bucket, and a prefix in it: what lies there, what is read of it, what is taken away.
 
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::io::Read;
 
-use reqwest::{Certificate, Client, Method, Response, StatusCode, Url};
-use rusty_s3::actions::{
-    AbortMultipartUpload, CompleteMultipartUpload, CompleteMultipartUploadResponse, CreateMultipartUpload,
-    ListObjectsV2, S3Action, UploadPart,
-};
+use reqwest::{Method, Url};
+use rusty_s3::actions::{CreateMultipartUpload, ListObjectsV2, S3Action};
 use rusty_s3::{Credentials, UrlStyle};
-use tokio::runtime::Handle;
-use zeroize::Zeroizing;
 
+use super::access::Access;
+use super::credentials::credentials;
+use super::download::Download;
+use super::line::{Line, SIGNED_FOR};
+use super::tries::Failed;
 use crate::error::BackupError;
 
-/// A part; a store takes ten thousand of them, and none but the last below 5 MiB.
-const PART_BYTES: usize = 16 << 20;
-const PARTS_MAX: u16 = 10_000;
-/// How long a signed URL is good for: a part's way through a slow line.
-const SIGNED_FOR: Duration = Duration::from_secs(3_600);
-const CONNECT_MAX: Duration = Duration::from_secs(15);
-/// A request that carries a part.
-const REQUEST_MAX: Duration = Duration::from_secs(900);
-/// Of a part: its request, and what is done before and after it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(960);
-/// Between two pieces of what is read.
-const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// Of an answer that is read whole: a page of names.
-const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// A page has a thousand names.
 const PAGES_MAX: usize = 1_000;
-const CREDENTIALS_BYTES_MAX: u64 = 64 << 10;
-
-/// How stores are reached, beside the bucket's own name.
-#[derive(Clone, Debug, Default)]
-pub struct Access {
-    /// `https://s3.example.net`; none: Amazon's of the region.
-    pub endpoint: Option<String>,
-    /// `eu-central-1`; none: `us-east-1`.
-    pub region: Option<String>,
-    /// A file with `aws_access_key_id` and `aws_secret_access_key`; none: the environment has them.
-    pub credentials_file: Option<PathBuf>,
-    /// The roots of the endpoint's certificate, PEM; none: those of this host.
-    pub ca_file: Option<PathBuf>,
-}
-
-impl Access {
-    /// What the environment says, by the names that other programs know: AWS_ENDPOINT_URL, AWS_REGION,
-    /// AWS_SHARED_CREDENTIALS_FILE, AWS_CA_BUNDLE. What a configuration says has the last word.
-    #[must_use]
-    pub fn or_environment(self) -> Access {
-        let of = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Access {
-            endpoint: self.endpoint.or_else(|| of("AWS_ENDPOINT_URL_S3")).or_else(|| of("AWS_ENDPOINT_URL")),
-            region: self.region.or_else(|| of("AWS_REGION")).or_else(|| of("AWS_DEFAULT_REGION")),
-            credentials_file: self.credentials_file.or_else(|| of("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from)),
-            ca_file: self.ca_file.or_else(|| of("AWS_CA_BUNDLE").map(PathBuf::from)),
-        }
-    }
-}
 
 /// A bucket, and a prefix in it.
 #[derive(Clone)]
 pub struct Bucket {
-    bucket: rusty_s3::Bucket,
-    credentials: Credentials,
+    /// The bucket alone.
+    pub(super) store: rusty_s3::Bucket,
+    pub(super) credentials: Credentials,
     /// Empty, or with a slash at its end.
     prefix: String,
-    http: Client,
+    pub(super) line: Line,
 }
 
 impl fmt::Display for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s3://{}/{}", self.bucket.name(), self.prefix.trim_end_matches('/'))
+        write!(f, "{}", self.place(self.prefix.trim_end_matches('/')))
     }
 }
 
@@ -89,7 +42,7 @@ impl fmt::Debug for Bucket {
 
 impl Bucket {
     /// Of `BUCKET/PREFIX`.
-    pub(super) fn new(text: &str, access: &Access) -> Result<Bucket, BackupError> {
+    pub(in crate::target) fn new(text: &str, access: &Access) -> Result<Bucket, BackupError> {
         let (name, prefix) = text.split_once('/').unwrap_or((text, ""));
         let at = |why: String| BackupError::at(format!("s3://{text}"), why);
         if name.is_empty() {
@@ -102,60 +55,89 @@ impl Bucket {
         if url.scheme() != "https" && !is_of_this_host(&url) {
             return Err(at(format!("{endpoint}: another host is spoken to under TLS alone (https://)")));
         }
-        let bucket =
+        let store =
             rusty_s3::Bucket::new(url, UrlStyle::Path, name.to_owned(), region).map_err(|why| at(why.to_string()))?;
-        let prefix = match prefix.trim_matches('/') {
-            "" => String::new(),
-            prefix => format!("{prefix}/"),
-        };
         let credentials = credentials(access).map_err(at)?;
-        let http = client(access.ca_file.as_deref()).map_err(at)?;
-        Ok(Bucket { bucket, credentials, prefix, http })
+        let line = Line::new(access.ca_file.as_deref()).map_err(at)?;
+        Ok(Bucket { store, credentials, prefix: folder(prefix), line })
     }
 
-    fn key(&self, name: &str) -> String {
+    /// Without pauses between its tries.
+    #[cfg(test)]
+    pub(in crate::target) fn at_once(self) -> Bucket {
+        Bucket { line: self.line.at_once(), ..self }
+    }
+
+    /// What is below this name; of no name the same place.
+    pub(in crate::target) fn below(&self, name: &str) -> Bucket {
+        Bucket { prefix: folder(&self.key(name)), ..self.clone() }
+    }
+
+    /// The key of a name below the prefix.
+    pub(super) fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 
-    /// Begins an upload, where nothing of this name is.
-    pub(super) fn upload(&self, name: &str) -> Result<Upload, BackupError> {
-        let key = self.key(name);
-        if self.length(&key)?.is_some() {
-            return Err(BackupError::Exists(format!("s3://{}/{key}", self.bucket.name())));
-        }
-        let url = CreateMultipartUpload::new(&self.bucket, Some(&self.credentials), &key).sign(SIGNED_FOR);
-        let answer = self.text(Method::POST, url, Vec::new())?;
-        let begun = CreateMultipartUpload::parse_response(&answer)
+    /// A key as people write it.
+    pub(super) fn place(&self, key: &str) -> String {
+        let slash = if key.is_empty() { "" } else { "/" };
+        format!("s3://{}{slash}{key}", self.store.name())
+    }
+
+    /// Whether there is an object of this name.
+    pub(in crate::target) fn has(&self, name: &str) -> Result<bool, BackupError> {
+        self.length(&self.key(name)).map(|length| length.is_some())
+    }
+
+    /// Begins an upload of a key; answers its number.
+    pub(super) fn begin(&self, key: &str) -> Result<String, BackupError> {
+        let url = CreateMultipartUpload::new(&self.store, Some(&self.credentials), key).sign(SIGNED_FOR);
+        // One whose answer was lost has no part, and is ended by the store's own rule for such.
+        let answer = self.line.ask(Method::POST, url, Vec::new()).map_err(|failed| told(self, &failed))?;
+        let begun = CreateMultipartUpload::parse_response(&answer.body)
             .map_err(|e| BackupError::at(self, format!("the store's answer cannot be read: {e}")))?;
-        let id = begun.upload_id().to_owned();
-        Ok(Upload { bucket: self.clone(), key, id, part: Vec::new(), sent: Vec::new(), is_done: false })
+        Ok(begun.upload_id().to_owned())
     }
 
     /// How long an object is; none where there is none.
-    fn length(&self, key: &str) -> Result<Option<u64>, BackupError> {
-        let url = self.bucket.head_object(Some(&self.credentials), key).sign(SIGNED_FOR);
-        let answer = self.send(Method::HEAD, url, Vec::new())?;
-        match answer.status() {
-            StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => {
-                let length = answer.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
+    pub(super) fn length(&self, key: &str) -> Result<Option<u64>, BackupError> {
+        let url = self.store.head_object(Some(&self.credentials), key).sign(SIGNED_FOR);
+        match self.line.ask(Method::HEAD, url, Vec::new()) {
+            Ok(answer) => {
+                let length = answer.headers.get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
                 Ok(Some(length.unwrap_or(0)))
             }
-            status => Err(self.refused(status, "")),
+            Err(failed) if failed.refusal().is_some_and(|refusal| refusal.is_not_there()) => Ok(None),
+            Err(failed) => Err(told(self, &self.reason(failed))),
+        }
+    }
+
+    /// Why HEAD was refused: its answer has no body that could say it, and that of a list does.
+    fn reason(&self, failed: Failed) -> Failed {
+        if failed.is_away() || failed.refusal().is_none_or(|refusal| !refusal.is_silent()) {
+            return failed;
+        }
+        let mut list = ListObjectsV2::new(&self.store, Some(&self.credentials));
+        list.with_prefix(self.prefix.as_str());
+        list.with_max_keys(1);
+        match self.line.ask(Method::GET, list.sign(SIGNED_FOR), Vec::new()) {
+            Err(said) if said.refusal().is_some() => said,
+            Ok(_) | Err(_) => failed,
         }
     }
 
     /// The names below the prefix.
-    pub(super) fn names(&self) -> Result<Vec<String>, BackupError> {
+    pub(in crate::target) fn names(&self) -> Result<Vec<String>, BackupError> {
         let (mut names, mut token) = (Vec::new(), None::<String>);
         for _ in 0..PAGES_MAX {
-            let mut list = ListObjectsV2::new(&self.bucket, Some(&self.credentials));
+            let mut list = ListObjectsV2::new(&self.store, Some(&self.credentials));
             list.with_prefix(self.prefix.as_str());
             if let Some(token) = &token {
                 list.with_continuation_token(token.as_str());
             }
-            let answer = self.text(Method::GET, list.sign(SIGNED_FOR), Vec::new())?;
-            let page = ListObjectsV2::parse_response(&answer)
+            let answer = self.line.ask(Method::GET, list.sign(SIGNED_FOR), Vec::new());
+            let answer = answer.map_err(|failed| told(self, &failed))?;
+            let page = ListObjectsV2::parse_response(&answer.body)
                 .map_err(|e| BackupError::at(self, format!("the store's list cannot be read: {e}")))?;
             names.extend(
                 page.contents.iter().filter_map(|object| Some(object.key.strip_prefix(&self.prefix)?.to_owned())),
@@ -168,155 +150,45 @@ impl Bucket {
         Ok(names)
     }
 
-    pub(super) fn remove(&self, name: &str) -> Result<(), BackupError> {
+    /// Takes an object away. One that is not there is: whose answer was lost is asked for again.
+    pub(in crate::target) fn remove(&self, name: &str) -> Result<(), BackupError> {
         let key = self.key(name);
-        let url = self.bucket.delete_object(Some(&self.credentials), &key).sign(SIGNED_FOR);
-        self.text(Method::DELETE, url, Vec::new()).map(drop)
+        let url = self.store.delete_object(Some(&self.credentials), &key).sign(SIGNED_FOR);
+        match self.line.ask(Method::DELETE, url, Vec::new()) {
+            Ok(_) => Ok(()),
+            Err(failed) if failed.refusal().is_some_and(|refusal| refusal.is_not_there()) => Ok(()),
+            Err(failed) => Err(told(self.place(&key), &failed)),
+        }
     }
 
-    pub(super) fn download(&self, name: &str) -> Result<Box<dyn Read + Send>, BackupError> {
+    /// An object, to be read.
+    pub(in crate::target) fn download(&self, name: &str) -> Result<Box<dyn Read + Send>, BackupError> {
         let key = self.key(name);
-        let url = self.bucket.get_object(Some(&self.credentials), &key).sign(SIGNED_FOR);
-        let answer = self.send(Method::GET, url, Vec::new())?;
-        match answer.status() {
-            status if status.is_success() => Ok(Box::new(Download { answer, piece: Vec::new(), at: 0 })),
-            StatusCode::NOT_FOUND => Err(BackupError::at(format!("s3://{}/{key}", self.bucket.name()), "is not there")),
-            status => Err(self.refused(status, "")),
-        }
-    }
-
-    fn send(&self, method: Method, url: Url, body: Vec<u8>) -> Result<Response, BackupError> {
-        let request = self.http.request(method, url).body(body);
-        // The URL of what failed has a signature in it.
-        Handle::current().block_on(request.send()).map_err(|e| BackupError::at(self, chain(&e.without_url())))
-    }
-
-    /// A short answer, of a request that was taken.
-    fn text(&self, method: Method, url: Url, body: Vec<u8>) -> Result<String, BackupError> {
-        let mut answer = self.send(method, url, body)?;
-        let (status, mut bytes) = (answer.status(), Vec::new());
-        let read = Handle::current().block_on(async {
-            while let Some(piece) = answer.chunk().await? {
-                if bytes.len() + piece.len() <= ANSWER_BYTES_MAX {
-                    bytes.extend_from_slice(&piece);
-                }
-            }
-            Ok::<_, reqwest::Error>(())
-        });
-        read.map_err(|e| BackupError::at(self, chain(&e.without_url())))?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if status.is_success() { Ok(text) } else { Err(self.refused(status, &text)) }
-    }
-
-    fn refused(&self, status: StatusCode, body: &str) -> BackupError {
-        let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
-        let code = code.filter(|code| code.bytes().all(|b| b.is_ascii_alphanumeric())).unwrap_or("no reason given");
-        BackupError::at(self, format!("the store refuses: {status}, {code}"))
-    }
-}
-
-/// An upload under way. Given up, it is taken back.
-pub(crate) struct Upload {
-    bucket: Bucket,
-    key: String,
-    id: String,
-    part: Vec<u8>,
-    /// The tags of the parts that are there.
-    sent: Vec<String>,
-    is_done: bool,
-}
-
-impl Upload {
-    fn send_part(&mut self) -> Result<(), BackupError> {
-        let number = u16::try_from(self.sent.len() + 1).ok().filter(|number| *number <= PARTS_MAX);
-        let number = number.ok_or_else(|| BackupError::at(&self.bucket, "the backup is longer than a store takes"))?;
-        let bytes = std::mem::take(&mut self.part);
-        let bucket = &self.bucket;
-        let url =
-            UploadPart::new(&bucket.bucket, Some(&bucket.credentials), &self.key, number, &self.id).sign(SIGNED_FOR);
-        let answer = bucket.send(Method::PUT, url, bytes)?;
-        if !answer.status().is_success() {
-            return Err(bucket.refused(answer.status(), ""));
-        }
-        let tag = answer.headers().get("etag").and_then(|tag| tag.to_str().ok());
-        self.sent.push(tag.ok_or_else(|| BackupError::at(bucket, "the store gives a part no tag"))?.to_owned());
-        Ok(())
-    }
-
-    /// The last step: from here on it has its name.
-    pub(super) fn publish(mut self, bytes: u64) -> Result<String, BackupError> {
-        if !self.part.is_empty() {
-            self.send_part()?;
-        }
-        let bucket = self.bucket.clone();
-        let tags = self.sent.iter().map(String::as_str);
-        let action = CompleteMultipartUpload::new(&bucket.bucket, Some(&bucket.credentials), &self.key, &self.id, tags);
-        let url = action.sign(SIGNED_FOR);
-        let answer = bucket.text(Method::POST, url, action.body().into_bytes())?;
-        // A store answers 200 before it knows, and may say in the body that it failed.
-        CompleteMultipartUploadResponse::parse(&answer)
-            .map_err(|_| BackupError::at(&bucket, "the store did not put the parts together"))?;
-        self.is_done = true;
-        match bucket.length(&self.key)? {
-            Some(length) if length == bytes => Ok(format!("s3://{}/{}", bucket.bucket.name(), self.key)),
-            found => Err(BackupError::at(
-                &bucket,
-                format!("{bytes} bytes were sent, and the store has {}: do not rely on it", found.unwrap_or(0)),
-            )),
+        let url = self.store.get_object(Some(&self.credentials), &key).sign(SIGNED_FOR);
+        let is_gone = |failed: &Failed| {
+            failed.refusal().is_some_and(|refusal| refusal.is_not_there() && !refusal.is("NoSuchBucket"))
+        };
+        match self.line.stream(url) {
+            Ok(answer) => Ok(Box::new(Download::new(answer))),
+            Err(failed) if is_gone(&failed) => Err(BackupError::at(self.place(&key), "is not there")),
+            Err(failed) => Err(told(self.place(&key), &failed)),
         }
     }
 }
 
-impl Write for Upload {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = PART_BYTES - self.part.len();
-        let now = bytes.get(..room.min(bytes.len())).unwrap_or_default();
-        self.part.extend_from_slice(now);
-        if self.part.len() >= PART_BYTES {
-            self.send_part().map_err(io::Error::other)?;
-        }
-        Ok(now.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+/// What was asked in vain, of a place.
+pub(super) fn told(place: impl fmt::Display, failed: &Failed) -> BackupError {
+    match failed.is_away() {
+        true => BackupError::Away { place: place.to_string(), why: failed.to_string() },
+        false => BackupError::at(place, failed),
     }
 }
 
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if !self.is_done {
-            let bucket = &self.bucket;
-            let action = AbortMultipartUpload::new(&bucket.bucket, Some(&bucket.credentials), &self.key, &self.id);
-            if let Err(error) = bucket.text(Method::DELETE, action.sign(SIGNED_FOR), Vec::new()) {
-                tracing::warn!(%error, "parts of a backup that broke off are left in the store; its own rule for such has to end them");
-            }
-        }
-    }
-}
-
-struct Download {
-    answer: Response,
-    piece: Vec<u8>,
-    at: usize,
-}
-
-impl Read for Download {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.at >= self.piece.len() {
-            match Handle::current().block_on(self.answer.chunk()) {
-                Ok(Some(piece)) => (self.piece, self.at) = (piece.to_vec(), 0),
-                Ok(None) => return Ok(0),
-                Err(error) => return Err(io::Error::other(chain(&error.without_url()))),
-            }
-        }
-        let there = self.piece.get(self.at..).unwrap_or_default();
-        let count = there.len().min(out.len());
-        if let (Some(to), Some(from)) = (out.get_mut(..count), there.get(..count)) {
-            to.copy_from_slice(from);
-        }
-        self.at += count;
-        Ok(count)
+/// A prefix with a slash at its end; an empty one is none.
+fn folder(text: &str) -> String {
+    match text.trim_matches('/') {
+        "" => String::new(),
+        text => format!("{text}/"),
     }
 }
 
@@ -329,53 +201,106 @@ fn is_of_this_host(url: &Url) -> bool {
     }
 }
 
-fn client(ca_file: Option<&Path>) -> Result<Client, String> {
-    let mut http = Client::builder()
-        .connect_timeout(CONNECT_MAX)
-        .timeout(REQUEST_MAX)
-        .read_timeout(PAUSE_MAX)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("chancery/", env!("CARGO_PKG_VERSION")));
-    if let Some(path) = ca_file {
-        let pem = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let roots = Certificate::from_pem_bundle(&pem).map_err(|e| format!("{}: {e}", path.display()))?;
-        http = http.tls_certs_only(roots);
-    }
-    http.build().map_err(|e| chain(&e))
-}
+#[cfg(test)]
+mod tests {
+    use super::super::script::{Says, Script, aside};
+    use super::*;
 
-/// From the file, or the environment; never from a command line.
-fn credentials(access: &Access) -> Result<Credentials, String> {
-    let Some(path) = &access.credentials_file else {
-        return Credentials::from_env().ok_or_else(|| {
-            "no credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or [backup.s3] credentials_file".to_owned()
+    fn bucket(script: &Script) -> Bucket {
+        Bucket::new("bk/ca", &script.access).unwrap().at_once()
+    }
+
+    fn refused(status: u16, code: &str) -> Says {
+        Says::This(status, "", format!("<Error><Code>{code}</Code></Error>"))
+    }
+
+    fn silent(status: u16) -> Says {
+        Says::This(status, "", String::new())
+    }
+
+    const HEAD: &str = "HEAD /bk/ca/x  0";
+
+    #[test]
+    fn why_a_store_refuses_a_head_is_asked_once_by_what_has_a_body() {
+        aside(|| {
+            for (status, code, says) in [
+                (403, "RequestTimeTooSkewed", "this host's clock"),
+                (403, "SignatureDoesNotMatch", "secret access key"),
+                (403, "InvalidAccessKeyId", "access key id"),
+                (400, "ExpiredToken", "session token"),
+                (301, "PermanentRedirect", "another region"),
+            ] {
+                let script = Script::new(vec![silent(status), refused(status, code)]);
+                let said = bucket(&script).has("x").unwrap_err().to_string();
+                assert!(said.contains(code) && said.contains(says) && !said.contains("canary"), "{said}");
+                let list = "GET /bk encoding-type=url&list-type=2&max-keys=1&prefix=ca%2F 0";
+                let asked = script.asked();
+                assert_eq!(asked.first().map(String::as_str), Some(HEAD));
+                assert_eq!(asked.get(1).map(|list| list.replace("/bk/", "/bk")).as_deref(), Some(list));
+            }
+            // Whoever may list, and not look at this object, is told what was said of that.
+            let list = "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"></ListBucketResult>";
+            let script = Script::new(vec![silent(403), Says::This(200, "", list.to_owned())]);
+            let said = bucket(&script).has("x").unwrap_err().to_string();
+            assert_eq!(said, "s3://bk/ca: the store refuses: 403 Forbidden, no reason given");
         });
-    };
-    let at = |why: &str| format!("{}: {why}", path.display());
-    let file = std::fs::File::open(path).map_err(|e| at(&e.to_string()))?;
-    let mut text = Zeroizing::new(String::new());
-    file.take(CREDENTIALS_BYTES_MAX).read_to_string(&mut text).map_err(|e| at(&e.to_string()))?;
-    let of = |key: &str| {
-        let lines = text.lines().filter_map(|line| line.split_once('='));
-        lines.map(|(name, value)| (name.trim(), value.trim())).find(|(name, _)| *name == key).map(|(_, value)| value)
-    };
-    match (of("aws_access_key_id"), of("aws_secret_access_key"), of("aws_session_token")) {
-        (Some(id), Some(secret), None) => Ok(Credentials::new(id, secret)),
-        (Some(id), Some(secret), Some(token)) => Ok(Credentials::new_with_token(id, secret, token)),
-        (None, _, _) | (_, None, _) => {
-            Err(at("has no lines `aws_access_key_id = ...` and `aws_secret_access_key = ...`"))
-        }
     }
-}
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let (mut says, mut next) = (error.to_string(), error.source());
-    while let Some(error) = next {
-        let more = error.to_string();
-        if !says.contains(&more) {
-            says = format!("{says}: {more}");
-        }
-        next = error.source();
+    #[test]
+    fn a_refusal_of_a_download_has_its_reason() {
+        aside(|| {
+            let script = Script::new(vec![refused(403, "InvalidAccessKeyId"), refused(404, "NoSuchKey")]);
+            let bucket = bucket(&script);
+            let said = |bucket: &Bucket| bucket.download("x").err().unwrap().to_string();
+            assert!(said(&bucket).contains("does not know this access key id"));
+            assert_eq!(said(&bucket), "s3://bk/ca/x: is not there");
+        });
     }
-    says
+
+    #[test]
+    fn a_store_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
+        aside(|| {
+            let there = || Says::This(200, "content-length: 7\r\n", String::new());
+            let script = Script::new(vec![silent(503), silent(500), Says::Cut, silent(429), there()]);
+            assert_eq!(bucket(&script).length("ca/x").unwrap(), Some(7));
+            assert_eq!(script.asked(), [HEAD; 5]);
+            let script = Script::new((0..6).map(|_| silent(503)).collect());
+            let away = bucket(&script).has("x").unwrap_err();
+            assert!(matches!(&away, BackupError::Away { .. }) && away.to_string().contains("5 times"), "{away}");
+            assert_eq!(script.asked().len(), 5);
+            let script = Script::new(vec![refused(403, "AccessDenied"), there()]);
+            assert!(matches!(bucket(&script).download("x").err(), Some(BackupError::Place { .. })));
+            assert_eq!(script.asked().len(), 1);
+        });
+    }
+
+    #[test]
+    fn where_nobody_ever_answered_that_is_told_at_once() {
+        aside(|| {
+            let script = Script::new(vec![Says::Cut, silent(404)]);
+            let away = bucket(&script).has("x").unwrap_err();
+            assert!(matches!(&away, BackupError::Away { .. }) && !away.to_string().contains("times"), "{away}");
+            assert_eq!(script.asked().len(), 1);
+        });
+    }
+
+    #[test]
+    fn what_is_taken_away_twice_is_gone() {
+        aside(|| {
+            let script = Script::new(vec![silent(503), refused(404, "NoSuchKey"), refused(403, "AccessDenied")]);
+            let bucket = bucket(&script);
+            bucket.remove("x").unwrap();
+            let locked = bucket.remove("x").unwrap_err().to_string();
+            assert!(locked.starts_with("s3://bk/ca/x: the store refuses"), "{locked}");
+        });
+    }
+
+    #[test]
+    fn a_place_is_shown_as_it_is_written() {
+        let script = Script::new(Vec::new());
+        let shown = |text: &str| Bucket::new(text, &script.access).unwrap().to_string();
+        assert_eq!([shown("bk"), shown("bk/"), shown("bk/ca//")], ["s3://bk", "s3://bk", "s3://bk/ca"]);
+        let bucket = Bucket::new("bk", &script.access).unwrap();
+        assert_eq!([bucket.below("ca"), bucket.below("")].map(|bucket| bucket.to_string()), ["s3://bk/ca", "s3://bk"]);
+    }
 }
