@@ -45,6 +45,14 @@ pub enum BackupError {
         /// What was too slow.
         why: String,
     },
+    /// A store was busy or not heard, as often as it was asked.
+    #[error("{place}: {why}")]
+    Away {
+        /// The bucket or object.
+        place: String,
+        /// What came of it the last time.
+        why: String,
+    },
     /// Where it is to lie, or lies, cannot be used now.
     #[error("{place}: {why}")]
     Place {
@@ -60,6 +68,22 @@ impl BackupError {
         BackupError::Place { place: place.to_string(), why: why.to_string() }
     }
 
+    /// As a writer says it: without the place, which whoever hears it names again ([`BackupError::of`]).
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            BackupError::Slow { why, .. } => io::Error::new(io::ErrorKind::TimedOut, why),
+            BackupError::Away { why, .. } | BackupError::Place { why, .. } | BackupError::Full { why, .. } => {
+                io::Error::other(why)
+            }
+            other @ (BackupError::Register(_)
+            | BackupError::Recipients(_)
+            | BackupError::Identity(_)
+            | BackupError::NotForUs
+            | BackupError::Unreadable(_)
+            | BackupError::Exists(_)) => io::Error::other(other),
+        }
+    }
+
     /// Of what the system said of a file.
     pub(crate) fn of(place: impl std::fmt::Display, error: &io::Error) -> BackupError {
         match (is_full(error), error.kind()) {
@@ -73,4 +97,18 @@ impl BackupError {
 /// A full disk, a quota, or the largest file that is allowed.
 fn is_full(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| [Errno::NOSPC, Errno::DQUOT, Errno::FBIG].contains(&errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_named_once() {
+        for said in
+            [BackupError::at("s3://b/p", "no"), BackupError::Away { place: "s3://b/p".into(), why: "no".into() }]
+        {
+            assert_eq!(BackupError::of("s3://b/p", &said.into_io()).to_string(), "s3://b/p: no");
+        }
+    }
 }

@@ -3,6 +3,8 @@
 //! `chancery-ca.example-log-20261128T170000Z.age`: the log and the moment. What has another form is somebody else's,
 //! and is never pruned.
 
+use std::fmt;
+
 use policy::Timestamp;
 
 const PREFIX: &str = "chancery-";
@@ -41,8 +43,8 @@ impl Name {
     }
 }
 
-impl std::fmt::Display for Name {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{PREFIX}{}-{}{SUFFIX}", self.log, self.moment)
     }
 }
@@ -60,18 +62,55 @@ pub struct Pruned {
     pub gone: Vec<String>,
     /// These are of later than the one that was just made. Whoever put them there: they count for nothing, and stay.
     pub ahead: Vec<String>,
+    /// These were to go, and are there still.
+    pub stay: Stay,
 }
 
-/// Which of these names go, where so many are kept and `made` is the one that was just made: the oldest of its log, never itself, and none
-/// that another program made. Whoever can only put names there pushes out none by calling them later than now.
+/// Names that could not be taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stay {
+    /// So many, with those that were not tried.
+    total: usize,
+    /// Why, of the first of them.
+    why: Vec<String>,
+}
+
+impl Stay {
+    /// One more, and why.
+    pub(crate) fn note(&mut self, why: impl fmt::Display) {
+        self.total += 1;
+        if self.why.len() < STAY_SHOWN_MAX {
+            self.why.push(why.to_string());
+        }
+    }
+
+    /// Further ones that were not tried.
+    pub(crate) fn untried(&mut self, count: usize) {
+        self.total += count;
+    }
+
+    /// In one line; none where all went.
+    #[must_use]
+    pub fn told(&self) -> Option<String> {
+        let more = match self.total.saturating_sub(self.why.len()) {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        (self.total > 0).then(|| format!("{}{more}", self.why.join("; ")))
+    }
+}
+
+/// Which of these names go, the oldest first, where so many are kept and `made` is the one that was just made: of its log alone, never
+/// itself, and none that another program made. Whoever can only put names there pushes out none by calling them later than now.
 pub fn pruned<'a>(names: impl IntoIterator<Item = &'a str>, made: &Name, keep: usize) -> Pruned {
     let ours = names.into_iter().filter_map(Name::parse).filter(|name| name.log == made.log);
     let (ahead, mut known): (Vec<Name>, Vec<Name>) = ours.partition(|name| name.moment > made.moment);
     known.sort_by(|one, two| two.moment.cmp(&one.moment));
     let gone = known.iter().skip(keep.max(1)).filter(|name| *name != made);
     Pruned {
-        gone: gone.map(Name::to_string).collect(),
+        gone: gone.rev().map(Name::to_string).collect(),
         ahead: ahead.iter().take(AHEAD_SHOWN_MAX).map(Name::to_string).collect(),
+        stay: Stay::default(),
     }
 }
 
@@ -101,6 +140,8 @@ pub(crate) fn newest(names: Vec<String>, now: Timestamp) -> Result<(String, Vec<
 const CLOCKS_DIFFER_SECS: i64 = 300;
 /// So many names of the future are named.
 const AHEAD_SHOWN_MAX: usize = 10;
+/// Of so many that could not be taken away it is said why.
+const STAY_SHOWN_MAX: usize = 5;
 
 #[cfg(test)]
 mod tests {
@@ -133,9 +174,7 @@ mod tests {
         ];
         let all: Vec<&str> = ours.iter().map(String::as_str).chain([other.as_str()]).chain(foreign).collect();
         let made = Name::parse(&ours[4]).unwrap();
-        let mut gone = pruned(all.iter().copied(), &made, 2).gone;
-        gone.sort();
-        assert_eq!(gone, ours[..3]);
+        assert_eq!(pruned(all.iter().copied(), &made, 2).gone, ours[..3], "the oldest first");
         // The last one never goes.
         assert_eq!(pruned(all, &made, 0).gone.len(), 4);
     }
@@ -159,10 +198,21 @@ mod tests {
         let made = Name::parse(&ours[2]).unwrap();
         let all = || ours.iter().chain(&future).map(String::as_str);
         for keep in [0, 1, 2, 3, 100] {
-            let Pruned { mut gone, ahead } = pruned(all(), &made, keep);
-            gone.sort();
+            let Pruned { gone, ahead, stay } = pruned(all(), &made, keep);
+            assert_eq!(stay.told(), None);
             assert_eq!(gone, ours[..3_usize.saturating_sub(keep.max(1))], "{keep}");
             assert_eq!(ahead, future, "{keep}");
         }
+    }
+
+    #[test]
+    fn what_stays_is_told_together_and_not_for_ever() {
+        let mut stay = Stay::default();
+        (0..2).for_each(|n| stay.note(format!("b{n}: locked")));
+        assert_eq!(stay.told().as_deref(), Some("b0: locked; b1: locked"));
+        (2..STAY_SHOWN_MAX + 3).for_each(|n| stay.note(format!("b{n}: locked")));
+        stay.untried(4);
+        let told = stay.told().unwrap();
+        assert!(told.contains("b4: locked") && !told.contains("b5") && told.ends_with("; and 7 more"), "{told}");
     }
 }

@@ -89,13 +89,23 @@ fn written(
     Ok(Made { place, bytes, sha256: hex::encode(digest.finish()), backed_up })
 }
 
-/// Takes away the oldest of this log beyond `keep`, once one was made at `at`; answers their names. What has no name of ours stays, and so do
-/// those of later.
+/// Takes away the oldest of this log beyond `keep`, once one was made at `at`; answers their names, and of what could not be taken away why:
+/// one that is locked keeps no other. What has no name of ours stays, and so do those of later.
 pub fn prune(target: &Target, (origin, at): (&str, Timestamp), keep: usize) -> Result<Pruned, BackupError> {
     let names = target.names()?;
-    let pruned = pruned(names.iter().map(String::as_str), &Name::new(origin, at), keep);
-    for name in &pruned.gone {
-        target.remove(name)?;
+    let mut pruned = pruned(names.iter().map(String::as_str), &Name::new(origin, at), keep);
+    let mut old = std::mem::take(&mut pruned.gone).into_iter();
+    while let Some(name) = old.next() {
+        match target.remove(&name) {
+            Ok(()) => pruned.gone.push(name),
+            // Of the next the store says no more.
+            Err(away @ BackupError::Away { .. }) => {
+                pruned.stay.note(away);
+                pruned.stay.untried(old.len());
+                break;
+            }
+            Err(error) => pruned.stay.note(error),
+        }
     }
     Ok(pruned)
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use age::secrecy::ExposeSecret;
 use age::x25519::Identity;
-use backup::{BackupError, Identities, Job, Made, Recipients, Source, Target, make, prune, read};
+use backup::{BackupError, Found, Identities, Job, Made, Recipients, Source, Target, make, prune, read};
 use hsm::testing::TestToken;
 use policy::{Timestamp, World};
 use proptest::prelude::*;
@@ -149,10 +149,32 @@ fn so_many_are_kept_and_nothing_of_others_goes() {
     assert!(gone.iter().all(|name| name.contains("20260921") || name.contains("20260922")), "{gone:?}");
     // A folder stands for the newest in it.
     let parsed = Source::parse(dir.to_str().unwrap(), &Default::default(), NOW.plus_secs(4 * 86_400));
-    let (Source::File(newest), ahead) = parsed.unwrap() else { panic!() };
+    let Found { source: Source::File(newest), is_newest: true, ahead } = parsed.unwrap() else { panic!() };
     assert_eq!(ahead, Vec::<String>::new());
     assert!(newest.to_str().unwrap().contains("20260924"), "{newest:?}");
     is_read(&newest, &house.identity).unwrap();
+}
+
+/// Under object lock the newest of those that are to go always stays.
+#[test]
+fn one_that_cannot_be_taken_away_keeps_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = |day: u32| format!("chancery-ca.example-log-202601{day:02}T000000Z.age");
+    for day in [1, 3, 5] {
+        std::fs::write(dir.path().join(name(day)), b"x").unwrap();
+    }
+    // A folder is no file, and is not removed as one.
+    for day in [2, 4] {
+        std::fs::create_dir(dir.path().join(name(day))).unwrap();
+    }
+    let target = Target::Folder(dir.path().to_owned());
+    let pruned = prune(&target, (ORIGIN, NOW), 1).unwrap();
+    assert_eq!(pruned.gone, [name(1), name(3)]);
+    let told = pruned.stay.told().unwrap();
+    assert!(told.contains(&name(2)) && told.contains(&name(4)), "{told}");
+    let mut left = names(dir.path());
+    left.sort();
+    assert_eq!(left, [name(2), name(4), name(5)]);
 }
 
 #[test]

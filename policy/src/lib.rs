@@ -26,7 +26,7 @@ pub use asking::{
 };
 pub use deciding::{Alike, Claim, Demand, Grant, NameRules, OwnerRules, Policies, PolicyError, Refusal};
 pub use names::{DnsName, Name, Owner, Principal};
-pub use secret::Secret;
+pub use secret::{Secret, is_exposed};
 pub use serial::{Instance, Serial, SerialText};
 pub use share::{Share, Shares, network};
 pub use text::{Malformed, hidden, shown, turns};

@@ -67,6 +67,15 @@ impl<'de, T: Zeroize + Deserialize<'de>> Deserialize<'de> for Secret<T> {
     }
 }
 
+/// Whether others may read a file that holds a secret: by its owner's number, its mode, and the number of whoever reads it. What root gave to
+/// a group that may read it and no more, and we, who are not root, read by that, is not: so are the files of a Secret in a pod without root
+/// (`fsGroup`). Who else is in that group is root's decision, as the file is.
+#[must_use]
+pub fn is_exposed(owner: u32, mode: u32, own: u32) -> bool {
+    let is_given_to_our_group = owner == 0 && own != 0 && mode & 0o037 == 0;
+    mode & 0o077 != 0 && !is_given_to_our_group
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -106,5 +115,23 @@ mod tests {
         let wiped = Arc::new(AtomicBool::new(false));
         drop(Secret::new(Witness(wiped.clone())));
         assert!(wiped.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn a_file_that_root_gave_to_our_group_alone_is_taken_by_whoever_is_not_root() {
+        for (owner, mode, own, exposed) in [
+            (1000, 0o600, 1000, false),
+            (1000, 0o400, 1000, false),
+            (0, 0o440, 1000, false),
+            (0, 0o640, 1000, false),
+            (0, 0o440, 0, true),
+            (1000, 0o440, 1000, true),
+            (1001, 0o440, 1000, true),
+            (0, 0o460, 1000, true),
+            (0, 0o450, 1000, true),
+            (0, 0o444, 1000, true),
+        ] {
+            assert_eq!(is_exposed(owner, mode, own), exposed, "{owner} {mode:o} {own}");
+        }
     }
 }

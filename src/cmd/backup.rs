@@ -160,7 +160,7 @@ async fn read_back(made: &Made, identities: Identities, access: Access) -> Resul
     let (place, wanted) = (made.place.clone(), made.backed_up.sha256.clone());
     let work = move || {
         let bar = Bar::new();
-        let (source, _) = Source::parse(&place, &access, World::real().now())?;
+        let source = Source::parse(&place, &access, World::real().now())?.source;
         let mut stream = backup::read(&source, &identities)?;
         let found = store::look_through(&mut stream, &mut |progress| bar.is_at(progress))?;
         bar.ends();
@@ -235,6 +235,9 @@ fn unmade(error: &BackupError) -> Failure {
             "nothing was left under the name of a backup; `chancery backup --to FOLDER` on a disk of this host ends soonest, and what lies there is \
              sent as slowly as one likes",
         ),
+        BackupError::Away { .. } => {
+            failure(Exit::Unavailable).help("look whether the store is there and its name is right, and try again")
+        }
         BackupError::Place { .. } | BackupError::Register(StoreError::Target(_)) => {
             failure(Exit::Unavailable).help(
                 "look whether that place is there, may be written and has room (of a bucket: its credentials); nothing was left under the name of a \

@@ -10,9 +10,9 @@ mod settings;
 mod words;
 mod writing;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use backup::{Access, BackupError, Identities, Source};
+use backup::{Access, BackupError, Found, Identities, Source};
 use clap::Parser;
 use policy::World;
 use serde_json::json;
@@ -28,7 +28,7 @@ use crate::parts::bar::Bar;
 #[derive(Parser)]
 #[command(after_help = HELP)]
 pub struct Args {
-    /// The backup: a file, `s3://BUCKET/KEY`, or `-` for standard input; of a folder or a prefix that ends in `/` the newest
+    /// The backup: a file, `s3://BUCKET/KEY`, or `-` for standard input; of a folder or a prefix the newest
     backup: String,
     /// The identity file of age that it was encrypted to (mode 0600)
     #[arg(long, value_name = "FILE")]
@@ -158,11 +158,11 @@ async fn put(
 
 /// Where a backup comes from; of a folder the newest that is not of later than now, and what is, is said.
 fn source(from: &str, access: &Access, json: bool) -> Result<Source, BackupError> {
-    let (source, ahead) = Source::parse(from, access, World::real().now())?;
+    let Found { source, is_newest, ahead } = Source::parse(from, access, World::real().now())?;
     for name in &ahead {
         output::notice(&format!("{name} is named as of later than now, and was not taken"), json);
     }
-    if from.ends_with('/') || Path::new(from).is_dir() {
+    if is_newest {
         output::notice(&format!("the newest there is {source}"), json);
     }
     Ok(source)
@@ -235,6 +235,7 @@ fn unread(error: &BackupError) -> Failure {
         BackupError::Place { .. } | BackupError::Full { .. } | BackupError::Slow { .. } => {
             failure(Exit::Failed).help("look whether it is there and may be read (of a bucket: its credentials)")
         }
+        BackupError::Away { .. } => failure(Exit::Unavailable).help("look whether the store is there and its name is right, and try again"),
         BackupError::Exists(_) => failure(Exit::Failed),
         BackupError::Recipients(_) | BackupError::Identity(_) => failure(Exit::Usage),
     }

@@ -73,7 +73,7 @@ impl RawBackup {
         let recipients = recipients.map_err(|why| ("recipients", why, "recipients = [\"age1...\"]"))?;
         let RawStore { endpoint, region, credentials_file, ca_file } = self.s3.unwrap_or_default();
         let (credentials_file, ca_file) = (credentials_file.map(|p| dir.join(p)), ca_file.map(|p| dir.join(p)));
-        let access = Access { endpoint, region, credentials_file, ca_file }.or_environment();
+        let access = Access { endpoint, region, credentials_file, profile: None, ca_file }.or_environment();
         let write = "to = \"/srv/backup/\"   # or s3://BUCKET/PREFIX";
         if self.to == "-" {
             return Err(("to", "a service writes to a folder or a bucket".to_owned(), write));

@@ -125,9 +125,7 @@ pub fn secret(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let input = Input::open(path)?;
     let found = input.file.metadata().or_fail(format!("cannot read {}", shown(path)))?;
     let mode = found.mode() & 0o7777;
-    // Root gave it to a group that reads it and no more, and we are not root: so are the files of a Secret in a pod without root.
-    let is_given = found.uid() == 0 && !rustix::process::geteuid().is_root() && mode & 0o037 == 0;
-    if mode & 0o077 != 0 && !is_given {
+    if policy::is_exposed(found.uid(), mode, rustix::process::geteuid().as_raw()) {
         return Err(Failure::new(Exit::Failed, format!("{} has mode {mode:o}: others can read it", shown(path)))
             .help(format!("chmod 600 {}", shown(path))));
     }

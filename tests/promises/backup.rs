@@ -1,7 +1,9 @@
 //! Backups from the built binary: made beside a running service, read by nobody but their recipients, put back whole or not at all, refused
 //! in the wrong place, and drilled. Another program of age is the judge of the file.
 
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -570,8 +572,11 @@ fn a_backup_goes_to_a_bucket_and_comes_back_from_it() {
     let (identity, public) = key(&house, "backup.key");
     let store = Store::start(&house);
     let credentials = house.path("credentials");
-    let lines = "[default]\naws_access_key_id = vaultkey\naws_secret_access_key = vaultsecret\n";
+    let lines = "[old]\naws_access_key_id = oldkey\naws_session_token = oldtoken\n\
+                 [default]\naws_access_key_id = \"vaultkey\" # of the vault\naws_secret_access_key = vaultsecret\n";
     std::fs::write(&credentials, lines).expect("credentials");
+    let mode = |mode| std::fs::set_permissions(&credentials, Permissions::from_mode(mode)).expect("a mode");
+    mode(0o600);
     house.append(&format!(
         "\n[backup]\nto = \"s3://vault/auto\"\nrecipients = [{public:?}]\nkeep = 1\n[backup.s3]\nendpoint = {:?}\n\
          credentials_file = {:?}\n",
@@ -592,6 +597,9 @@ fn a_backup_goes_to_a_bucket_and_comes_back_from_it() {
     assert!(place.starts_with("s3://vault/ca/chancery-"), "{place}");
     let drill = house.json(&["restore", "--drill", &place, "--identity", identity]);
     assert_eq!(drill["drill"]["manifest"]["size"], made["backup"]["size"], "{drill}");
+    // The place that `backup --to` took, as it was written there.
+    let drill = house.json(&["restore", "--drill", "s3://vault/ca", "--identity", identity]);
+    assert_eq!(drill["drill"]["manifest"]["size"], made["backup"]["size"], "{drill}");
     // What is not there, and a bucket that is not.
     for gone in ["s3://vault/ca/none.age", "s3://none/ca/x.age"] {
         let refused = fail(house.command(&["restore", "--drill", gone, "--identity", identity]));
@@ -600,4 +608,7 @@ fn a_backup_goes_to_a_bucket_and_comes_back_from_it() {
     let refused = fail(house.command(&["backup", "--to", "s3://none/ca", "--recipient", &public]));
     assert!(refused.contains("NoSuchBucket") || refused.contains("404"), "{refused}");
     assert!(!house.server_log().contains("vaultsecret"));
+    mode(0o644);
+    let refused = fail(house.command(&["backup", "--to", "s3://vault/ca", "--recipient", &public]));
+    assert!(refused.contains("chmod 600"), "{refused}");
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use policy::{Secret, Timestamp, World};
+use policy::{Secret, Timestamp, World, is_exposed};
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use rustix::process::geteuid;
@@ -102,18 +102,12 @@ pub(crate) fn read_secret(path: &Path) -> Result<Secret<String>, AgentError> {
     // Asked of the open file, so that what was checked is what is read.
     let found = file.metadata().map_err(failed)?;
     let mode = found.mode() & 0o7777;
-    if mode & 0o077 != 0 && !is_given_to_our_group(found.uid(), mode, geteuid().as_raw()) {
+    if is_exposed(found.uid(), mode, geteuid().as_raw()) {
         return Err(AgentError::Exposed { path: path.to_owned(), mode, want: "600" });
     }
     let mut text = String::new();
     file.by_ref().take(SECRET_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
     Ok(Secret::new(text))
-}
-
-/// Whether root gave a file to a group that may read it and no more, and we, who are not root, read it by that: so are the files of a Secret
-/// in a pod without root (`fsGroup`). Who else is in that group is root's decision, as the file is.
-fn is_given_to_our_group(owner: u32, mode: u32, own: u32) -> bool {
-    owner == 0 && own != 0 && mode & 0o037 == 0
 }
 
 /// Reads an answer to its end, or to the bound.
@@ -206,22 +200,6 @@ mod tests {
                     assert!(!fine && text.contains("chmod 600") && !text.contains("canary"), "{text}");
                 }
             }
-        }
-    }
-
-    #[test]
-    fn a_file_that_root_gave_to_our_group_alone_is_taken_by_whoever_is_not_root() {
-        for (owner, mode, own, taken) in [
-            (0, 0o440, 1000, true),
-            (0, 0o640, 1000, true),
-            (0, 0o440, 0, false),
-            (1000, 0o440, 1000, false),
-            (1001, 0o440, 1000, false),
-            (0, 0o460, 1000, false),
-            (0, 0o450, 1000, false),
-            (0, 0o444, 1000, false),
-        ] {
-            assert_eq!(is_given_to_our_group(owner, mode, own), taken, "{owner} {mode:o} {own}");
         }
     }
 

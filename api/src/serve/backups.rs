@@ -129,10 +129,10 @@ impl Keeper {
         let pruned =
             tokio::task::spawn_blocking(move || backup::prune(&plan.target, (origin.as_str(), now), plan.keep)).await;
         let not_pruned = match pruned {
-            Ok(Ok(Pruned { gone, ahead })) => {
+            Ok(Ok(Pruned { gone, ahead, stay })) => {
                 self.says_ahead(ahead);
                 gone.iter().for_each(|name| tracing::info!(task = TASK, name, "an old backup was taken away"));
-                None
+                stay.told()
             }
             Ok(Err(error)) => Some(chain(&error)),
             Err(panicked) => Some(panicked.to_string()),

@@ -1,23 +1,23 @@
 //! Where backups lie: a file, a folder, a pipe, a bucket of an S3-compatible store.
 
-mod bucket;
 mod folder;
 mod steady;
+mod stores;
 
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use bucket::Access;
+pub use stores::Access;
 
 use policy::Timestamp;
 
 use crate::error::BackupError;
 use crate::name::{Name, newest};
-use bucket::{Bucket, Upload};
 use folder::FileDraft;
 pub(crate) use steady::Steady;
+use stores::{Bucket, Upload};
 
 const STORE: &str = "s3://";
 /// A pipe or a folder that takes nothing for so long is left.
@@ -57,7 +57,7 @@ impl Target {
             Target::File(path) => FileDraft::new(path).map(Draft::File),
             Target::Folder(dir) => FileDraft::new(&dir.join(name)).map(Draft::File),
             Target::Pipe => Ok(Draft::Pipe(std::io::stdout())),
-            Target::Bucket(bucket) => bucket.upload(&name).map(|upload| Draft::Upload(Box::new(upload))),
+            Target::Bucket(bucket) => Upload::begin(bucket, &name).map(|upload| Draft::Upload(Box::new(upload))),
         }
     }
 
@@ -105,7 +105,7 @@ impl Draft {
         match self {
             Draft::File(_) | Draft::Pipe(_) => PATIENCE,
             // Its requests have bounds of their own.
-            Draft::Upload(_) => bucket::PATIENCE,
+            Draft::Upload(_) => stores::PATIENCE,
         }
     }
 
@@ -148,28 +148,64 @@ pub enum Source {
     File(PathBuf),
     /// Standard input.
     Pipe,
-    /// An object; of a prefix that ends in `/` the newest of our names below it.
+    /// An object; of a prefix the newest of our names below it.
     Object(Box<Bucket>, String),
 }
 
+/// Where a backup was found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The backup.
+    pub source: Source,
+    /// What was named is a folder or a prefix, and this the newest of our names there.
+    pub is_newest: bool,
+    /// The names there that were not taken, since they are of later than now.
+    pub ahead: Vec<String>,
+}
+
+impl Found {
+    /// What was named itself.
+    fn named(source: Source) -> Found {
+        Found { source, is_newest: false, ahead: Vec::new() }
+    }
+
+    /// The newest of a bucket.
+    fn below(bucket: Bucket, name: String, ahead: Vec<String>) -> Found {
+        Found { source: Source::Object(Box::new(bucket), name), is_newest: true, ahead }
+    }
+}
+
 impl Source {
-    /// Reads `-`, `s3://BUCKET/KEY`, a file or a folder, at a moment; and which names of a folder were not taken, since they are of later
-    /// than that.
-    pub fn parse(text: &str, access: &Access, now: Timestamp) -> Result<(Source, Vec<String>), BackupError> {
+    /// Reads `-`, `s3://BUCKET/KEY`, a file or a folder, at a moment.
+    pub fn parse(text: &str, access: &Access, now: Timestamp) -> Result<Found, BackupError> {
         if text == "-" {
-            return Ok((Source::Pipe, Vec::new()));
+            return Ok(Found::named(Source::Pipe));
         }
-        let of = |names: Vec<String>| newest(names, now).map_err(|why| BackupError::at(text, why));
+        let newest = |names: Vec<String>| newest(names, now).map_err(|why| BackupError::at(text, why));
         if let Some(rest) = text.strip_prefix(STORE) {
             let (prefix, key) = rest.rsplit_once('/').unwrap_or((rest, ""));
             let bucket = Bucket::new(prefix, access)?;
-            let (key, ahead) = if key.is_empty() { of(bucket.names()?)? } else { (key.to_owned(), Vec::new()) };
-            return Ok((Source::Object(Box::new(bucket), key), ahead));
+            if key.is_empty() {
+                return newest(bucket.names()?).map(|(name, ahead)| Found::below(bucket, name, ahead));
+            }
+            // A name of ours is an object. Of another it is asked: `backup --to` takes a prefix without its slash.
+            if Name::parse(key).is_some() || bucket.has(key)? {
+                return Ok(Found::named(Source::Object(Box::new(bucket), key.to_owned())));
+            }
+            let below = bucket.below(key);
+            let names = below.names()?;
+            return match names.iter().any(|name| Name::parse(name).is_some()) {
+                true => newest(names).map(|(name, ahead)| Found::below(below, name, ahead)),
+                false => Err(BackupError::at(text, "is not there, and no backup lies below it")),
+            };
         }
         let path = Path::new(text);
         match path.is_dir() {
-            true => of(folder::names(path)?).map(|(name, ahead)| (Source::File(path.join(name)), ahead)),
-            false => Ok((Source::File(path.to_owned()), Vec::new())),
+            true => newest(folder::names(path)?).map(|(name, ahead)| {
+                let source = Source::File(path.join(name));
+                Found { source, is_newest: true, ahead }
+            }),
+            false => Ok(Found::named(Source::File(path.to_owned()))),
         }
     }
 
@@ -192,5 +228,44 @@ impl fmt::Display for Source {
             Source::Pipe => write!(f, "standard input"),
             Source::Object(bucket, key) => write!(f, "{bucket}/{key}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stores::{Says, Script, aside};
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_790_000_000);
+
+    fn list(keys: &[String]) -> Says {
+        let keys: String = keys.iter().map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
+        let root = "ListBucketResult";
+        let text = format!("<{root} xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{keys}</{root}>");
+        Says::This(200, "", text)
+    }
+
+    fn head(status: u16) -> Says {
+        Says::This(status, "content-length: 9\r\n", String::new())
+    }
+
+    #[test]
+    fn a_prefix_without_its_slash_stands_for_the_newest_below_it() {
+        let [old, new] = [-86_400, 0].map(|secs| Name::new("ca", NOW.plus_secs(secs)).to_string());
+        aside(|| {
+            let keys = [format!("mp/{new}"), format!("mp/{old}"), "mp/notes".to_owned()];
+            let script = Script::new(vec![head(404), list(&keys)]);
+            let found = Source::parse("s3://bk/mp", &script.access, NOW).unwrap();
+            assert_eq!((found.source.to_string(), found.is_newest), (format!("s3://bk/mp/{new}"), true));
+            // An object of that name goes first, and a name of ours is asked nothing about.
+            let script = Script::new(vec![head(200)]);
+            let found = Source::parse("s3://bk/mp", &script.access, NOW).unwrap();
+            assert_eq!((found.source.to_string(), found.is_newest), ("s3://bk/mp".to_owned(), false));
+            let ours = format!("s3://bk/mp/{old}");
+            assert_eq!(Source::parse(&ours, &script.access, NOW).unwrap().source.to_string(), ours);
+            let script = Script::new(vec![head(404), list(&["mp/notes".to_owned()])]);
+            let none = Source::parse("s3://bk/mp", &script.access, NOW).unwrap_err().to_string();
+            assert_eq!(none, "s3://bk/mp: is not there, and no backup lies below it");
+        });
     }
 }
