@@ -88,7 +88,7 @@ impl Ender {
             if self.at_work.values().any(|work| work.id == lease.id()) {
                 continue;
             }
-            let held = self.held.get(lease.id()).copied().unwrap_or(0);
+            let held = self.held.get(lease.id()).copied().unwrap_or(0).min(now.saturating_add(HELD_SECS));
             let Some(due) = self.app.leases().due(lease, now).map(|due| due.max(held)) else { continue };
             let work = Work::of(lease);
             match due <= now {

@@ -61,7 +61,7 @@ impl Task {
             if self.at_work.values().any(|path| path == refresh.path()) {
                 continue;
             }
-            let held = self.held.get(refresh.path()).map_or(0, |(until, _)| *until);
+            let held = self.held.get(refresh.path()).map_or(0, |(until, _)| *until).min(now.saturating_add(HELD_SECS));
             let Some(due) = self.app.refreshes().due(refresh, now).map(|due| due.max(held)) else { continue };
             if due <= now && self.at_work.len() < TURNS_MAX {
                 self.begin(refresh.path().clone());

@@ -83,7 +83,11 @@ impl Turner {
             }
             let target = (turning.at().host.clone(), turning.at().port);
             let at_target = self.at_work.values().filter(|(_, other)| *other == target).count();
-            let held = self.failed.get(turning.path()).map_or(0, |failed| failed.until);
+            let held = self
+                .failed
+                .get(turning.path())
+                .map_or(0, |failed| failed.until)
+                .min(now.saturating_add(PAUSE_LAST_SECS));
             let Some(due) = self.app.rotations().due(turning, now).map(|due| due.max(held)) else { continue };
             if due <= now && self.at_work.len() < TURNS_MAX && at_target < TURNS_AT_ONE_TARGET_MAX {
                 self.begin(turning.path().clone(), target);
