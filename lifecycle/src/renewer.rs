@@ -158,7 +158,7 @@ impl<D: Desk> Worker<D> {
         let now = self.desk.now();
         if self.away.here(now) {
             // What it showed before is waited for by nothing.
-            (self.next_round, self.held_until) = (None, None);
+            (self.next_round, self.held_until) = (Some(now), None);
             self.diary.put_back(now);
         }
         if self.held_until.is_some_and(|until| now < until) {
