@@ -101,10 +101,12 @@ impl Diary {
         self.read(LAST_DRILL).await.map(|found| found.map(|(_, at, drilled)| (at, drilled)))
     }
 
-    /// Takes the turn; false: another node is at it, or was faster. A node that was killed at it takes it again.
+    /// Takes the turn; false: another node is at it, or was faster. A node that was killed at it takes it again; a turn of another whose
+    /// clock was ahead is over once an operator's word put the time right.
     pub async fn take_turn(&self, node: u16, now: Timestamp, actor: ActorStamp) -> Result<bool, StoreError> {
         let there: Option<(u64, Timestamp, Run)> = self.read(RUN).await?;
-        if there.as_ref().is_some_and(|(_, _, run)| run.node != node && run.until > now.unix()) {
+        let is_at_it = |run: &Run| run.node != node && now.is_held(Timestamp::from_unix(run.until), RUN_SECS_MAX);
+        if there.as_ref().is_some_and(|(_, _, run)| is_at_it(run)) {
             return Ok(false);
         }
         let expect = there.map_or(0, |(version, _, _)| version);
@@ -137,5 +139,44 @@ impl Diary {
         let body = serde_json::from_value(record.body)
             .map_err(|e| StoreError::Corrupt(format!("the record {KIND} {id}: {e}")))?;
         Ok(Some((record.version, record.at, body)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hsm::testing::TestToken;
+    use policy::World;
+    use store::{Database, LogConfig};
+
+    use super::*;
+
+    fn actor() -> ActorStamp {
+        ActorStamp { id: "system:backup".into(), proof: "system".into(), proof_id: String::new() }
+    }
+
+    #[test]
+    fn a_turn_that_a_clock_took_which_was_ahead_is_over() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let token = Arc::new(TestToken::new("diary"));
+            let (pool, mint) = hsm::open(token.config()).unwrap();
+            let log = LogConfig { origin: "ca.example/log".into(), state: None, instance: None };
+            let world = World::fixed(Timestamp::from_unix(1_790_000_000), 7);
+            let database = Database::Sqlite(dir.path().join("register.db"));
+            let ledger = Ledger::found(database, (&pool, mint), log, world.clone()).await.unwrap();
+            let diary = Diary::new(ledger.clone());
+            world.advance(30 * 86_400);
+            assert!(diary.take_turn(1, world.now(), actor()).await.unwrap());
+            assert!(!diary.take_turn(2, world.now(), actor()).await.unwrap(), "another is at it");
+            world.jump(-29 * 86_400);
+            ledger.set_time(actor(), "the host came up a month ahead").await.unwrap();
+            assert!(diary.take_turn(2, world.now(), actor()).await.unwrap());
+            assert!(!diary.take_turn(1, world.now(), actor()).await.unwrap());
+            ledger.close().await;
+            pool.shutdown();
+        });
     }
 }

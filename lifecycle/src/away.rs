@@ -17,14 +17,20 @@ impl Away {
         Away { from, until, here: until }
     }
 
-    /// Somebody is here now. A host that slept was away as one that was off.
-    pub(crate) fn here(&mut self, now: Timestamp) {
+    /// Somebody is here now. A host that slept was away as one that was off. Whether the clock was put back since: when somebody was here
+    /// is later than now then, and nobody was away until a time that has not come.
+    pub(crate) fn here(&mut self, now: Timestamp) -> bool {
+        let is_back = now.elapsed_since(self.here).is_none();
+        if is_back {
+            self.until = self.until.min(now);
+        }
         if now.since(self.here) > PAUSE_SECS_MAX {
             // Nobody was here yet since it was opened: it is one absence.
             let from = if self.here == self.until { self.from } else { self.here };
             (self.from, self.until) = (from, now);
         }
         self.here = now;
+        is_back
     }
 
     /// Whether nobody was there all the time from `due` to `end`.
@@ -59,6 +65,16 @@ mod tests {
         // The host slept.
         away.here(at(20_000));
         assert!(away.includes(at(10_100), at(15_000)) && !away.includes(at(100), at(9_000)));
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_was_nobody_s_absence() {
+        let mut away = Away::new((at(0), at(10_000)));
+        assert!(!away.here(at(10_001)));
+        assert!(!away.here(at(10_000)), "clocks that are kept differ so much");
+        assert!(away.here(at(1_000)) && !away.here(at(1_001)));
+        assert!(!away.includes(at(100), at(9_000)), "that has not come");
+        assert!(away.includes(at(100), at(900)));
     }
 
     #[test]

@@ -89,6 +89,12 @@ impl Diary {
         taken
     }
 
+    /// The clock was put back: each that waits for a time which it showed is tried at `now`.
+    pub(crate) fn put_back(&mut self, now: Timestamp) {
+        let waiting = std::mem::take(&mut self.by_time);
+        self.by_time = waiting.into_iter().map(|((due, operation), task)| ((due.min(now), operation), task)).collect();
+    }
+
     /// In, for `due`.
     pub(crate) fn put(&mut self, due: Timestamp, task: Task) {
         self.waiting.insert(task.operation);

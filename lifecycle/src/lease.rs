@@ -2,7 +2,8 @@
 //!
 //! The lease is one record, written with the version it replaces, so that of two nodes that take it at once one is told no. It
 //! ends by itself; a node that was stopped gives it back. Written only while something is due, and at most twice in its length:
-//! the log does not grow for nothing. A node that starts again takes up its own.
+//! the log does not grow for nothing. A node that starts again takes up its own. One that was taken by a clock which was ahead is over
+//! once an operator's word put the time right: nobody waits until then.
 
 use policy::Timestamp;
 use store::StoreError;
@@ -19,12 +20,14 @@ impl Lease {
     /// Takes or lengthens the lease, where this node may. What it answers holds for half a lease at least.
     pub(crate) async fn hold<D: Desk>(&mut self, desk: &D) -> Result<Option<Timestamp>, StoreError> {
         let now = desk.now();
-        if let Some(until) = self.until.filter(|until| until.since(now) > LEASE_SECS / 2) {
+        let is_ours = |until: &Timestamp| until.since(now) > LEASE_SECS / 2 && now.is_held(*until, LEASE_SECS);
+        if let Some(until) = self.until.filter(is_ours) {
             return Ok(Some(until));
         }
         self.until = None;
         let there = desk.lease().await?;
-        let is_taken = |held: &Held| held.node != desk.node() && now < held.until.plus_secs(SKEW_SECS);
+        let is_held = |until: Timestamp| now.is_held(until.plus_secs(SKEW_SECS), LEASE_SECS + SKEW_SECS);
+        let is_taken = |held: &Held| held.node != desk.node() && is_held(held.until);
         if there.as_ref().is_some_and(is_taken) {
             return Ok(None);
         }

@@ -156,7 +156,11 @@ impl<D: Desk> Worker<D> {
     /// One turn; says whether more is due now.
     async fn turn(&mut self) -> Result<bool, StoreError> {
         let now = self.desk.now();
-        self.away.here(now);
+        if self.away.here(now) {
+            // What it showed before is waited for by nothing.
+            (self.next_round, self.held_until) = (Some(now), None);
+            self.diary.put_back(now);
+        }
         if self.held_until.is_some_and(|until| now < until) {
             return Ok(false);
         }

@@ -587,3 +587,34 @@ async fn a_shutdown_finishes_what_was_begun_and_starts_no_other() {
     running.await.unwrap();
     assert_eq!((office.asked(), office.inner().rows.len()), (BATCH, 20 + BATCH));
 }
+
+#[tokio::test]
+async fn after_a_clock_that_was_ahead_neither_a_pause_nor_a_lease_of_then_is_waited_for() {
+    let year = 365 * 86_400;
+    let office = Office::with([certificate(1, START)]);
+    office.world.set(certificate(1, START).renew_at());
+    let now = office.world.now();
+    office.world.jump(year);
+    let mut other = Worker::at(Office { node: 2, ..office.clone() });
+    assert!(other.lease.hold(&other.desk).await.unwrap().is_some());
+    let mut first = Worker::at(office.clone());
+    first.turn().await.unwrap();
+    // What waited then, and the lease of a node that is gone, would hold for a year.
+    first.held_until = Some(office.world.now());
+    office.world.jump(-year);
+    assert_eq!(office.world.now(), now);
+    first.turn().await.unwrap();
+    assert_eq!(office.asked(), 1);
+    assert_eq!(office.inner().lease.as_ref().map(|held| held.node), Some(1));
+}
+
+#[test]
+fn what_waits_for_a_time_that_a_clock_showed_which_was_ahead_is_due_at_once() {
+    let mut diary = Diary::default();
+    for (operation, due) in [(1, START.plus_secs(-1)), (2, START.plus_secs(86_400))] {
+        diary.put(due, Task::of(START, &certificate(operation, START)));
+    }
+    assert_eq!(diary.take_due(START, 10).len(), 1);
+    diary.put_back(START);
+    assert_eq!(diary.take_due(START, 10).iter().map(|task| task.operation).collect::<Vec<_>>(), [2]);
+}

@@ -322,6 +322,13 @@ fn it_is_rotated_by_itself_when_its_time_has_come_and_not_before() {
         ring.house.world.advance(1);
         assert_eq!(due().await.unwrap().unwrap().newest(), 2);
         assert!(due().await.unwrap().is_none(), "once");
+        // A version that a clock made which was a year ahead holds up none, once an operator's word put the time right.
+        ring.house.world.advance(365 * 86_400);
+        assert_eq!(due().await.unwrap().unwrap().newest(), 3);
+        ring.house.world.jump(-365 * 86_400);
+        ring.house.ledger.set_time(stamp(), "the host came up a year ahead").await.unwrap();
+        assert_eq!(due().await.unwrap().unwrap().newest(), 4);
+        assert!(due().await.unwrap().is_none(), "once");
         ring.configure("monthly", Settings { rotate_days: Some(0), ..Settings::default() }).await.unwrap();
         assert!(ring.keys.rotating().await.unwrap().is_empty());
     });

@@ -247,6 +247,28 @@ fn a_role_has_so_many_users_that_did_not_end() {
 }
 
 #[test]
+fn a_lease_of_a_clock_that_was_ahead_is_as_long_as_it_was_to_be() {
+    on_sqlite(|database| async move {
+        let target = Target::new();
+        let (house, leases) = house(&database, &target).await;
+        house.world.advance(4 * 86_400);
+        asked(&house, &leases, ROLE, &target).await.unwrap();
+        let (since, until, most) = standing(&leases).await.into_iter().next().unwrap().times();
+        assert_eq!(leases.put_right().await.unwrap(), 0, "it is as the clock says");
+        house.world.jump(-3 * 86_400);
+        house.ledger.set_time(stamp(), "the host came up three days ahead").await.unwrap();
+        assert_eq!(leases.put_right().await.unwrap(), 1);
+        let now = u64::try_from(house.world.now().unix()).unwrap();
+        let lease = standing(&leases).await.into_iter().next().unwrap();
+        assert_eq!(lease.times(), (now, now + (until - since), now + (most - since)));
+        assert_eq!(leases.put_right().await.unwrap(), 0, "once");
+        // He is found when he is due.
+        let (due, _) = leases.due_by(now + (until - since), 10).await.unwrap();
+        assert_eq!(due.iter().map(|lease| lease.id()).collect::<Vec<_>>(), [lease.id()]);
+    });
+}
+
+#[test]
 fn another_secret_at_the_administrators_path_is_sent_nowhere() {
     on_sqlite(|database| async move {
         let target = Target::new();

@@ -172,7 +172,7 @@ impl Authz {
     pub fn abandoned(&self, now: Timestamp) -> Option<ChallengeKind> {
         let stale = |challenge: &&Challenge| {
             challenge.status == ChallengeStatus::Processing
-                && challenge.began.is_none_or(|began| now.since(began) > VALIDATION_LEASE_SECS)
+                && challenge.began.is_none_or(|began| now.is_due(began, VALIDATION_LEASE_SECS + 1))
         };
         match self.status_at(now) {
             AuthzStatus::Pending => self.challenges.iter().find(stale).map(|challenge| challenge.kind),

@@ -155,7 +155,7 @@ impl Order {
     /// Whether it has been processing for so long that whoever did it is gone.
     pub fn is_abandoned(&self, now: Timestamp) -> bool {
         let began = self.finalized.as_ref().map(|finalized| finalized.at);
-        self.status == OrderStatus::Processing && began.is_none_or(|at| now.since(at) > PROCESSING_LEASE_SECS)
+        self.status == OrderStatus::Processing && began.is_none_or(|at| now.is_due(at, PROCESSING_LEASE_SECS + 1))
     }
 }
 

@@ -140,6 +140,7 @@ fn an_order_under_way_for_too_long_is_nobodys() {
     let processing = order(&[proven("a.example")]).begin(finalized(), NOW).unwrap();
     assert!(!processing.is_abandoned(NOW.plus_secs(PROCESSING_LEASE_SECS)));
     assert!(processing.is_abandoned(NOW.plus_secs(PROCESSING_LEASE_SECS + 1)));
+    assert!(processing.is_abandoned(NOW.plus_secs(-86_400)), "a clock that was ahead began it");
     assert!(!order(&[proven("a.example")]).is_abandoned(NOW.plus_secs(100_000)));
     let patience = i64::try_from(ISSUE_PATIENCE.as_secs()).unwrap();
     assert!(PROCESSING_LEASE_SECS > 2 * patience, "whoever still works on it holds the lease");

@@ -26,7 +26,7 @@ use serde::Serialize;
 use super::http::{client, read_answer, read_secret, retry_after, unreachable};
 use super::http01::Published;
 use super::reach::Reach;
-use super::windows::Window;
+use super::windows::{ASK_SECS_MAX, Window};
 use crate::credential::{Leaf, Request, hex, sha256};
 use crate::disk::{Disk, Folder, Op, Owner, read_json, write_json};
 use crate::error::{AgentError, bounded};
@@ -376,7 +376,6 @@ const NONCE_TRIES: u32 = 4;
 const ACCOUNTS: &str = "acme";
 /// A server is asked for renewal information no more often than this, whatever it says, and once a day at least (RFC 9773 section 4.3.1).
 const ASK_SECS_MIN: i64 = 60;
-const ASK_SECS_MAX: i64 = 86_400;
 /// An order, an account or a chain is some KiB.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 const NONCE_PAUSE: Duration = Duration::from_millis(200);

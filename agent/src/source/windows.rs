@@ -24,6 +24,9 @@ impl Window {
     }
 }
 
+/// So long a server that said nothing else need not be asked again, at most, in seconds.
+pub(crate) const ASK_SECS_MAX: i64 = 86_400;
+
 /// Those that were heard of, by fingerprint.
 #[derive(Default)]
 pub(crate) struct Windows(Mutex<HashMap<[u8; 32], Window>>);
@@ -32,13 +35,13 @@ impl Windows {
     /// What was heard, while it need not be asked again.
     pub fn get(&self, fingerprint: &[u8; 32], now: Timestamp) -> Option<Window> {
         let windows = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        windows.get(fingerprint).copied().filter(|window| now < window.ask_again)
+        windows.get(fingerprint).copied().filter(|window| now.is_held(window.ask_again, ASK_SECS_MAX))
     }
 
     /// Keeps it; what was to be asked again is forgotten, so that no more is kept than certificates are.
     pub fn put(&self, fingerprint: [u8; 32], window: Window, now: Timestamp) {
         let mut windows = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        windows.retain(|_, window| now < window.ask_again);
+        windows.retain(|_, window| now.is_held(window.ask_again, ASK_SECS_MAX));
         windows.insert(fingerprint, window);
     }
 }
@@ -67,6 +70,7 @@ mod tests {
         windows.put([1; 32], window, at(0));
         assert_eq!(windows.get(&[1; 32], at(99)), Some(window));
         assert_eq!(windows.get(&[1; 32], at(100)), None);
+        assert_eq!(windows.get(&[1; 32], at(99 - 2 * ASK_SECS_MAX)), None, "a clock was ahead, and was put back");
         windows.put([2; 32], Window { ask_again: at(300), ..window }, at(200));
         assert_eq!(windows.0.lock().unwrap().len(), 1);
     }

@@ -86,10 +86,10 @@ impl KnownLogin {
         policy::Secret::new(sha256).matches(found.as_ref()) && decoded
     }
 
-    /// What it proves beside a token, now; none where it is another's, over, or of an enrolment that was taken away.
+    /// What it proves beside a token, now; none where it is another's, over, of an enrolment that was taken away, or of a clock that was ahead.
     pub(super) fn proves(&self, token: &str, now: Timestamp) -> Option<SecondFactor> {
         let counts = self.counts && self.login.token == token && now < self.login.expires;
-        let age_secs = u64::try_from(now.since(self.login.at)).unwrap_or_default();
+        let age_secs = now.elapsed_since(self.login.at).and_then(|secs| u64::try_from(secs).ok())?;
         counts.then_some(SecondFactor { method: self.login.method, age_secs })
     }
 }
@@ -117,6 +117,7 @@ mod tests {
         assert_eq!((proved.method, proved.age_secs), (Method::Totp, 60));
         assert!(known.proves("b", at).is_none(), "beside another token");
         assert!(known.proves("a", at.plus_secs(900)).is_none(), "over");
+        assert!(known.proves("a", at.plus_secs(-900)).is_none(), "a clock was ahead, and was put back");
         let other = Factor { enrolment: "f".into(), ..factor.clone() };
         for ended in [Some(&other), Some(&factor.removed(at, None)), None] {
             assert!(KnownLogin::new((1, 2), login.clone(), ended).proves("a", at).is_none());

@@ -66,7 +66,7 @@ impl Sessions {
         let until = now.plus_secs(LIFE_SECS);
         let mut sessions = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if sessions.len() >= SESSIONS_MAX {
-            sessions.retain(|_, session| session.until > now);
+            sessions.retain(|_, session| now.is_held(session.until, LIFE_SECS));
         }
         if sessions.len() >= SESSIONS_MAX
             && let Some(oldest) = sessions.iter().min_by_key(|(_, session)| session.until).map(|(key, _)| *key)
@@ -77,11 +77,11 @@ impl Sessions {
         format!("{COOKIE}={cookie}; Path=/; Max-Age={LIFE_SECS}; Secure; HttpOnly; SameSite=Strict")
     }
 
-    /// The token that the request's cookie stands for.
+    /// The token that the request's cookie stands for. A session that a clock opened which was ahead does not last until then.
     pub(crate) fn token_id(&self, headers: &HeaderMap, now: Timestamp) -> Option<String> {
         let sessions = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let session = sessions.get(&key(cookie(headers)?))?;
-        (session.until > now).then(|| session.token_id.clone())
+        now.is_held(session.until, LIFE_SECS).then(|| session.token_id.clone())
     }
 
     /// The login that was proved in the request's session.
@@ -148,6 +148,7 @@ mod tests {
         let headers = headers(&sessions.open("0123456789abcdef", &world, world.now()));
         assert_eq!(sessions.token_id(&headers, world.now()).as_deref(), Some("0123456789abcdef"));
         assert!(sessions.token_id(&headers, world.now().plus_secs(LIFE_SECS)).is_none());
+        assert!(sessions.token_id(&headers, world.now().plus_secs(-86_400)).is_none(), "a clock that was ahead");
         assert!(sessions.token_id(&HeaderMap::new(), world.now()).is_none());
         assert_eq!(sessions.login(&headers), None);
         sessions.step_up(&headers, "00aa");

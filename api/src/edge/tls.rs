@@ -192,8 +192,17 @@ impl ServerCertificate {
         }
     }
 
-    /// Whether it is to be replaced before its time: it or its CA is revoked, which nobody believes who looks, or a drill has it come.
+    /// Whether it is to be replaced before its time: it or its CA is revoked, which nobody believes who looks, or a drill has it come; or it
+    /// begins later than now, as the clock that it was made by was ahead. The last by a clock that is believed alone: one that was set
+    /// back would take a certificate away that everybody believes.
     fn is_wanted_back(&self) -> bool {
+        let begins =
+            self.current.load().as_ref().and_then(|issued| issued.validity).map(|validity| validity.not_before());
+        if begins.is_some_and(|begins| self.world.now().elapsed_since(begins).is_none())
+            && self.authority.ledger().time_held().is_none()
+        {
+            return true;
+        }
         let renewing = self.current.load().as_ref().and_then(|issued| Renewing::of(issued));
         let renewal = renewing.map(|renewing| self.authority.renewal(&renewing));
         renewal.is_some_and(|renewal| renewal.why.is_some() && renewal.from <= self.world.now())

@@ -114,9 +114,15 @@ impl BackupWatch {
         let state = self.state();
         let every = state.every_secs.and_then(|secs| i64::try_from(secs).ok());
         let last = state.last.as_ref().map(|last| last.at);
-        let late = every.zip(last).filter(|(every, at)| now.since(*at) > every.saturating_mul(LATE_SPANS));
-        let late = late.map(|(_, at)| {
-            format!("The last good backup is of {at}, which is too long ago: the log of the service says why, and `chancery backup` makes one.")
+        let late = every.zip(last).and_then(|(every, at)| match now.elapsed_since(at) {
+            Some(secs) if secs > every.saturating_mul(LATE_SPANS) => Some(format!(
+                "The last good backup is of {at}, which is too long ago: the log of the service says why, and `chancery backup` makes one."
+            )),
+            Some(_) => None,
+            None => Some(format!(
+                "The last good backup is of {at}, which is later than now: the clock that it was made by was ahead, or this one is behind. \
+                 By a clock that is believed the service makes the next at once."
+            )),
         });
         let failed = state.failed.as_ref().map(|why| format!("A backup could not be made and is tried again: {why}."));
         let kept = state.not_pruned.as_ref().map(|why| format!("Old backups could not be taken away: {why}."));
@@ -164,6 +170,8 @@ mod tests {
         };
         assert_eq!(told(NOW.plus_secs(-7_200), Some(drilled(0, true)), None), Vec::<String>::new());
         assert!(told(NOW.plus_secs(-7_201), None, None)[0].contains("too long ago"));
+        assert_eq!(told(NOW.plus_secs(Timestamp::SLIP_SECS), None, None), Vec::<String>::new());
+        assert!(told(NOW.plus_secs(3 * 86_400), None, None)[0].contains("later than now"));
         assert!(told(NOW, None, Some("the disk is full"))[0].contains("the disk is full"));
         assert!(told(NOW, Some(drilled(2, true)), None)[0].contains("2 findings"));
         assert!(told(NOW, Some(drilled(0, false)), None)[0].contains("does not open"));

@@ -111,13 +111,21 @@ impl Vitals {
             } else if left < CRL_LEFT_MIN {
                 alarms.push(format!("The CRL of `{issuer}` ends at {next_update}, and no newer one is made: the log of the service says why."));
             }
-            if *uncovered > 0 && now.since(*this_update) > UNCOVERED_MAX {
+            if now.elapsed_since(*this_update).is_none() {
+                alarms.push(format!(
+                    "The CRL of `{issuer}` begins at {this_update}, which is later than now: who checks revocation refuses its certificates \
+                     until then. The clock that it was made by was ahead, or this one is behind: once the clock is believed (`chancery clock \
+                     accept`) another is made at once; where none is, the log of the service says why."
+                ));
+            }
+            if *uncovered > 0 && now.is_due(*this_update, UNCOVERED_MAX + 1) {
                 alarms.push(format!(
                     "{uncovered} revocations of `{issuer}` are in no CRL; its newest is of {this_update}. The log of the service says why."
                 ));
             }
         }
-        if let Some(since) = self.checkpoint.filter(|since| self.unsigned > 0 && now.since(*since) > UNSIGNED_MAX) {
+        let is_late = |since: &Timestamp| self.unsigned > 0 && now.is_due(*since, UNSIGNED_MAX + 1);
+        if let Some(since) = self.checkpoint.filter(is_late) {
             alarms.push(format!(
                 "{} entries of the log are under no signed head; the newest is of {since}.",
                 self.unsigned
@@ -187,8 +195,10 @@ mod tests {
         };
         told(|v| v.crls[0].next_update = NOW.plus_secs(DAY - 1), "no newer one is made");
         told(|v| v.crls[0].next_update = NOW, "refuses its certificates");
+        told(|v| v.crls[0].this_update = NOW.plus_secs(3 * DAY), "later than now");
         told(|v| v.crls[0].uncovered = 2, "2 revocations of `tls` are in no CRL");
         told(|v| v.unsigned = 7, "7 entries of the log are under no signed head");
+        told(|v| (v.unsigned, v.checkpoint) = (7, Some(NOW.plus_secs(3 * DAY))), "under no signed head");
         told(|v| v.cas[0].1 = NOW.plus_secs(364 * DAY), "in 364 days: make its successor this year");
         told(|v| v.cas[0].1 = NOW.plus_secs(89 * DAY), "successor soon");
         told(|v| v.cas[0].1 = NOW.plus_secs(29 * DAY), "successor now");

@@ -61,8 +61,15 @@ impl Keeper {
             tracing::warn!(task = TASK, cause = %chain(&error), "will be tried again");
             return;
         }
+        // Nothing begins by a clock that is not believed, which has an alarm of its own: after an operator's word no pause is waited for.
+        if self.app.ledger().time_held().is_some() {
+            return;
+        }
         let now = self.app.world().now();
-        let Some(plan) = self.plan.clone().filter(|plan| self.is_due(plan, now)) else { return };
+        let last = self.app.backups().last().map(|(at, _)| at);
+        let Some(plan) = self.plan.clone().filter(|plan| is_due(plan.every_secs, (last, self.until), now)) else {
+            return;
+        };
         let node = self.app.authority().instance().get();
         match self.diary.take_turn(node, now, keeper()).await {
             Ok(true) => {}
@@ -90,12 +97,6 @@ impl Keeper {
             self.seen = Some(size);
         }
         Ok(())
-    }
-
-    fn is_due(&self, plan: &Plan, now: Timestamp) -> bool {
-        let every = i64::try_from(plan.every_secs).unwrap_or(i64::MAX);
-        let last = self.app.backups().last();
-        self.until.is_none_or(|until| until <= now) && last.is_none_or(|(at, _)| now.since(at) >= every)
     }
 
     async fn make(&mut self, plan: Plan, now: Timestamp) -> Result<(), String> {
@@ -160,6 +161,13 @@ impl Keeper {
     }
 }
 
+/// Whether one is made now: the last good one is so old, or of later than now, and no pause after a failure is waited for.
+fn is_due(every_secs: u64, (last, until): (Option<Timestamp>, Option<Timestamp>), now: Timestamp) -> bool {
+    let every = i64::try_from(every_secs).unwrap_or(i64::MAX);
+    let rests = until.is_some_and(|until| now.is_held(until, PAUSE_LAST_SECS));
+    !rests && last.is_none_or(|last| now.is_due(last, every))
+}
+
 /// Who makes them, in the log.
 fn keeper() -> ActorStamp {
     ActorStamp { id: "system:backup".to_owned(), proof: "system".to_owned(), proof_id: String::new() }
@@ -171,3 +179,28 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// After a failure it is tried again after this, doubled each time up to the last.
 const PAUSE_FIRST_SECS: i64 = 30;
 const PAUSE_LAST_SECS: i64 = 3_600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_that_a_clock_made_which_was_ahead_does_not_hold_up_the_next() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        let at = |secs| Some(now.plus_secs(secs));
+        let three_days = 3 * 86_400;
+        for (last, until, wanted) in [
+            (None, None, true),
+            (at(-60), None, true),
+            (at(-59), None, false),
+            // Another node made it, whose clock is a little ahead.
+            (at(120), None, false),
+            (at(three_days), None, true),
+            (at(-60), at(PAUSE_LAST_SECS), false),
+            (at(-60), at(0), true),
+            (at(-60), at(three_days), true),
+        ] {
+            assert_eq!(is_due(60, (last, until), now), wanted, "{last:?} {until:?}");
+        }
+    }
+}

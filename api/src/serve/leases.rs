@@ -20,7 +20,7 @@ use crate::warden::Warden;
 /// Ends users until the service ends; what is under way then is ended first.
 pub(super) async fn run(app: App, stop: CancellationToken) {
     let (ends, at_work, held) = (JoinSet::new(), HashMap::new(), HashMap::new());
-    let mut ender = Ender { app, ends, at_work, held, seen: None, waits: false };
+    let mut ender = Ender { app, ends, at_work, held, seen: None, waits: false, word: 0 };
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let asked = ender.app.lease_asked();
@@ -51,6 +51,8 @@ struct Ender {
     seen: Option<(u64, Option<u64>)>,
     /// Whether somebody who is due waits for a turn.
     waits: bool,
+    /// The operators' word about the time after which all were put right last.
+    word: u64,
 }
 
 /// One who is being ended.
@@ -77,6 +79,13 @@ impl Ender {
             return;
         }
         let leases = self.app.leases();
+        let word = self.app.ledger().time_word();
+        if word != self.word && self.app.ledger().time_held().is_none() {
+            match leases.put_right().await {
+                Ok(_) => self.word = word,
+                Err(error) => return self.failed(&error),
+            }
+        }
         let looked = async { Ok((leases.due_by(now, LOOKED_MAX).await?, leases.troubled(TOLD_MAX).await?)) };
         let ((due, mut next), troubled) = match looked.await {
             Ok(looked) => looked,
@@ -88,7 +97,7 @@ impl Ender {
             if self.at_work.values().any(|work| work.id == lease.id()) {
                 continue;
             }
-            let held = self.held.get(lease.id()).copied().unwrap_or(0);
+            let held = self.held.get(lease.id()).copied().unwrap_or(0).min(now.saturating_add(HELD_SECS));
             let Some(due) = self.app.leases().due(lease, now).map(|due| due.max(held)) else { continue };
             let work = Work::of(lease);
             match due <= now {

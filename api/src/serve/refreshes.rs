@@ -17,7 +17,8 @@ use crate::warden::Warden;
 
 /// Refreshes until the service ends; what was asked by then is kept first.
 pub(super) async fn run(app: App, stop: CancellationToken) {
-    let mut task = Task { app, turns: JoinSet::new(), at_work: HashMap::new(), held: HashMap::new(), seen: None };
+    let mut task =
+        Task { app, turns: JoinSet::new(), at_work: HashMap::new(), held: HashMap::new(), seen: None, word: 0 };
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let asked = task.app.refresh_asked();
@@ -41,6 +42,8 @@ struct Task {
     held: HashMap<SecretPath, (u64, String)>,
     /// How long the log was at the last look, and when the next is due by that.
     seen: Option<(u64, Option<u64>)>,
+    /// The operators' word about the time after which all were put right last.
+    word: u64,
 }
 
 impl Task {
@@ -51,6 +54,13 @@ impl Task {
             return;
         }
         let refreshes = self.app.refreshes();
+        let word = self.app.ledger().time_word();
+        if word != self.word && self.app.ledger().time_held().is_none() {
+            match refreshes.put_right(&Warden::rotation(&self.app)).await {
+                Ok(_) => self.word = word,
+                Err(error) => return self.failed(&error),
+            }
+        }
         let looked = async { Ok((refreshes.due_by(now, LOOKED_MAX).await?, refreshes.troubled(TOLD_MAX).await?)) };
         let ((due, mut next), troubled) = match looked.await {
             Ok(looked) => looked,
@@ -61,7 +71,7 @@ impl Task {
             if self.at_work.values().any(|path| path == refresh.path()) {
                 continue;
             }
-            let held = self.held.get(refresh.path()).map_or(0, |(until, _)| *until);
+            let held = self.held.get(refresh.path()).map_or(0, |(until, _)| *until).min(now.saturating_add(HELD_SECS));
             let Some(due) = self.app.refreshes().due(refresh, now).map(|due| due.max(held)) else { continue };
             if due <= now && self.at_work.len() < TURNS_MAX {
                 self.begin(refresh.path().clone());

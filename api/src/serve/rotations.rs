@@ -21,7 +21,8 @@ use crate::warden::Warden;
 
 /// Turns rotations until the service ends; what is under way then ends with its step.
 pub(super) async fn run(app: App, stop: CancellationToken) {
-    let mut turner = Turner { app, turns: JoinSet::new(), at_work: HashMap::new(), failed: HashMap::new(), seen: None };
+    let mut turner =
+        Turner { app, turns: JoinSet::new(), at_work: HashMap::new(), failed: HashMap::new(), seen: None, word: 0 };
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let asked = turner.app.rotation_asked();
@@ -45,6 +46,8 @@ struct Turner {
     failed: HashMap<SecretPath, Failed>,
     /// How long the log was when the register was read last, and when the next is due by that.
     seen: Option<(u64, Option<u64>)>,
+    /// The operators' word about the time after which all were put right last.
+    word: u64,
 }
 
 /// What could not be begun.
@@ -64,6 +67,17 @@ impl Turner {
             return;
         }
         let rotations = self.app.rotations();
+        let word = self.app.ledger().time_word();
+        if word != self.word && self.app.ledger().time_held().is_none() {
+            match rotations.put_right(&Warden::rotation(&self.app)).await {
+                Ok(_) => self.word = word,
+                Err(error) => {
+                    self.app.metrics().task_failed(TASK);
+                    tracing::warn!(task = TASK, cause = %chain(&error), "will be tried again");
+                    return;
+                }
+            }
+        }
         let looked = async { Ok((rotations.due_by(now, LOOKED_MAX).await?, rotations.troubled(TOLD_MAX).await?)) };
         let (due, troubled) = match looked.await {
             Ok(looked) => looked,
@@ -83,7 +97,11 @@ impl Turner {
             }
             let target = (turning.at().host.clone(), turning.at().port);
             let at_target = self.at_work.values().filter(|(_, other)| *other == target).count();
-            let held = self.failed.get(turning.path()).map_or(0, |failed| failed.until);
+            let held = self
+                .failed
+                .get(turning.path())
+                .map_or(0, |failed| failed.until)
+                .min(now.saturating_add(PAUSE_LAST_SECS));
             let Some(due) = self.app.rotations().due(turning, now).map(|due| due.max(held)) else { continue };
             if due <= now && self.at_work.len() < TURNS_MAX && at_target < TURNS_AT_ONE_TARGET_MAX {
                 self.begin(turning.path().clone(), target);

@@ -25,7 +25,7 @@ pub(super) async fn tend(app: &App) -> Result<(), CaError> {
         }
     };
     let now = app.ledger().believed_time();
-    for key in rotating.iter().filter(|key| key.due().is_some_and(|due| due <= now)) {
+    for key in rotating.iter().filter(|key| key.is_due(now)) {
         if let Err(why) = rotate(app, key).await {
             app.metrics().task_failed(TASK);
             tracing::warn!(task = TASK, key = %key.name(), cause = why, "its rotation will be tried again");

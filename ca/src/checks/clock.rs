@@ -10,6 +10,38 @@ use crate::error::CaError;
 use crate::gate::Gate;
 use crate::issuers::Issuing;
 
+/// By which time a CRL is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CrlTime {
+    /// Never later than what can be believed.
+    pub(crate) now: Timestamp,
+    /// Whether the clock is.
+    is_believed: bool,
+}
+
+impl CrlTime {
+    /// Whether a time that a CRL or a revocation has may be right. One later than now was written by a clock that was ahead, which is
+    /// certain once this clock is believed, after an operator's word; before that it may be this clock that is wrong, and what was
+    /// published before is the better of the two.
+    pub(crate) fn may_be_right(self, at: Timestamp) -> bool {
+        !self.is_believed || self.now.elapsed_since(at).is_some()
+    }
+
+    /// Whether what is done every so many seconds is due again.
+    pub(crate) fn is_due(self, last: Timestamp, every_secs: i64) -> bool {
+        self.may_be_right(last).then(|| self.now.since(last)).is_none_or(|secs| secs >= every_secs)
+    }
+}
+
+/// The date that is told of a revocation at `now`: its own. Where a clock that was ahead wrote that down it is yet to come, and nobody
+/// makes sense of a response that says so: then it is the beginning of this day, which is the same for all who ask on it.
+pub(crate) fn told_by(revoked: Timestamp, now: Timestamp) -> Timestamp {
+    match revoked <= now {
+        true => revoked,
+        false => now.plus_secs(-now.unix().rem_euclid(DAY_SECS)),
+    }
+}
+
 /// The World's clock, and the ledger that judges it.
 pub(crate) struct Clock {
     world: World,
@@ -55,6 +87,13 @@ impl Clock {
     pub(crate) fn of_crl(&self, issuer: &Issuing) -> Result<Timestamp, CaError> {
         let now = self.ledger.cautious_time();
         outside(issuer, now, 1).map_or(Ok(now), |why| Err(held(why)))
+    }
+
+    /// The same, and whether the clock is believed: what is later than it then is from a clock that was ahead.
+    pub(crate) fn of_next_crl(&self, issuer: &Issuing) -> Result<CrlTime, CaError> {
+        // Asked first: what begins to be believed in between was doubted for this CRL.
+        let is_believed = self.ledger.time_held().is_none();
+        Ok(CrlTime { now: self.of_crl(issuer)?, is_believed })
     }
 
     /// Why nothing is issued under this CA at this time.
@@ -104,5 +143,42 @@ fn held(why: String) -> CaError {
     CaError::by_the_clock(why)
 }
 
+const DAY_SECS: i64 = 86_400;
 /// A sentence.
 const REASON_BYTES_MAX: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_date_that_is_told_of_a_revocation_is_yet_to_come() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        let midnight = Timestamp::from_unix(1_800_000_000 - 1_800_000_000 % DAY_SECS);
+        for (revoked, told) in
+            [(now.plus_secs(-9), now.plus_secs(-9)), (now, now), (now.plus_secs(3 * DAY_SECS), midnight)]
+        {
+            assert_eq!(told_by(revoked, now), told, "{revoked}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_a_clock_wrote_which_was_ahead_is_right_only_while_this_one_may_be_wrong() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        for (is_believed, at, may_be_right, is_due) in [
+            (true, -DAY_SECS, true, true),
+            (true, 1 - DAY_SECS, true, false),
+            (true, Timestamp::SLIP_SECS, true, false),
+            (true, Timestamp::SLIP_SECS + 1, false, true),
+            (false, -DAY_SECS, true, true),
+            (false, 3 * DAY_SECS, true, false),
+        ] {
+            let (time, at) = (CrlTime { now, is_believed }, now.plus_secs(at));
+            assert_eq!(
+                (time.may_be_right(at), time.is_due(at, DAY_SECS)),
+                (may_be_right, is_due),
+                "{is_believed} {at}"
+            );
+        }
+    }
+}

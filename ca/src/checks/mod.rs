@@ -7,3 +7,4 @@ mod clock;
 mod checked;
 
 pub(crate) use checked::{Checked, Checks};
+pub(crate) use clock::{CrlTime, told_by};

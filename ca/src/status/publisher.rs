@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use policy::{Action, Actor, Grant, Resource, ResourceKind, Timestamp, World};
 use store::{Covers, Crl};
 
+use crate::checks::CrlTime;
 use crate::craft::Office;
 use crate::craft::crl::{Changes, Drafted, Moment, Roll, changes};
 use crate::error::CaError;
@@ -177,11 +178,11 @@ impl Publisher {
         let turn = self.turn_of(issuer, scope).try_lock_owned().ok()?;
         // Who is told why there is none now is who makes it.
         let turn = Turn { _held: Some(turn) };
-        let Ok(now) = self.office.checks.clock.of_crl(issuer) else { return Some(turn) };
+        let Ok(time) = self.office.checks.clock.of_next_crl(issuer) else { return Some(turn) };
         let of = |is_delta| self.shelf.get(&Scope { is_delta, ..scope }.series(&issuer.label));
         let number = self.office.ledger.last_crl_number(&scope.series(&issuer.label));
-        let before = begun([&of(scope.is_delta), &of(!scope.is_delta)], number, now);
-        before.is_none_or(|before| ahead_of(before, now) <= 0).then_some(turn)
+        let before = begun([&of(scope.is_delta), &of(!scope.is_delta)], number, time);
+        before.is_none_or(|before| ahead_of(before, time.now) <= 0).then_some(turn)
     }
 
     /// Makes a CRL of `label`, due or not.
@@ -206,20 +207,20 @@ impl Publisher {
             None => self.turn(&issuer, scope).await,
         };
         for _ in 0..NUMBERS_MAX {
-            let (began, now) = (Instant::now(), self.office.checks.clock.of_crl(&issuer)?);
+            let (began, time) = (Instant::now(), self.office.checks.clock.of_next_crl(&issuer)?);
             let sight = self.sight(&issuer, scope).await?;
-            let from = match self.rests_on(label, scope, &sight, now) {
+            let from = match self.rests_on(label, scope, &sight, time) {
                 Ok(from) => from,
                 // Another node's CRL came between two looks.
                 Err(CaError::Conflict(_)) => continue,
                 Err(other) => return Err(other),
             };
-            if when == When::Due && !sight.is_due(from, now) {
+            if when == When::Due && !sight.is_due(from, time) {
                 return Ok(false);
             }
-            let at = self.moment((&issuer, scope), series, &sight, now);
+            let at = self.moment((&issuer, scope), series, &sight, time);
             // One that would begin after now waits for that: with two kinds in turn some would be believed by nobody yet.
-            let ahead = at.before.map_or(0, |before| ahead_of(before, now));
+            let ahead = at.before.map_or(0, |before| ahead_of(before, time.now));
             if issuer.form.has_deltas_of(scope.shard) && ahead > 0 && !has_waited {
                 has_waited = true;
                 let secs = u64::try_from(ahead).unwrap_or(0).min(AHEAD_SECS_MAX);
@@ -272,8 +273,9 @@ impl Publisher {
     }
 
     /// On what the next delta rests: on what the one before does, for a day and while it is small, so that whoever has read a complete
-    /// CRL since goes on with deltas; then on the newest complete one. None for what is no delta.
-    fn rests_on(&self, label: &str, scope: Scope, sight: &Sight, now: Timestamp) -> Result<Option<Changes>, CaError> {
+    /// CRL since goes on with deltas; then, and after one that a clock made which was ahead, on the newest complete one. None for what is
+    /// no delta.
+    fn rests_on(&self, label: &str, scope: Scope, sight: &Sight, time: CrlTime) -> Result<Option<Changes>, CaError> {
         if !scope.is_delta {
             return Ok(None);
         }
@@ -288,7 +290,7 @@ impl Publisher {
         });
         let goes_on = |of: &Changes| {
             let listed = sight.known.revocations().saturating_sub(of.told);
-            now.since(of.since.from) < BASE_SECS && listed <= DELTA_LISTED_MAX
+            !time.is_due(of.since.from, BASE_SECS) && listed <= DELTA_LISTED_MAX
         };
         if let Some(as_before) = as_before.filter(goes_on) {
             return Ok(Some(as_before));
@@ -300,15 +302,15 @@ impl Publisher {
         newest.map(|newest| Some(changes(newest, complete.this_update))).ok_or_else(moved)
     }
 
-    fn moment(&self, (issuer, scope): (&Issuing, Scope), series: &Series, sight: &Sight, now: Timestamp) -> Moment {
+    fn moment(&self, (issuer, scope): (&Issuing, Scope), series: &Series, sight: &Sight, time: CrlTime) -> Moment {
         let known = [&sight.newest, &sight.other];
         let all = || known.into_iter().flatten();
         let number = all().map(|crl| crl.number).max().unwrap_or(0).max(series.last_number).max(issuer.crl_above);
         if !issuer.form.has_deltas_of(scope.shard) {
-            return Moment { now, before: all().map(|crl| crl.this_update).max(), last_number: number };
+            return Moment { time, before: newest_of(known, time), last_number: number };
         }
         let number = number.max(self.office.ledger.last_crl_number(&scope.series(&issuer.label)));
-        Moment { now, before: begun(known, number, now), last_number: number }
+        Moment { time, before: begun(known, number, time), last_number: number }
     }
 
     async fn drafted(
@@ -332,15 +334,15 @@ impl Publisher {
 }
 
 impl Sight {
-    /// Whether the newest of the series tells less than there is, or will soon be old; a delta also where a complete CRL was made after
-    /// it, with which it cannot be read, or where the next rests on another.
-    fn is_due(&self, from: Option<Changes>, now: Timestamp) -> bool {
+    /// Whether the newest of the series tells less than there is, will soon be old, or begins later than now, so that whoever checks it
+    /// refuses it; a delta also where a complete CRL was made after it, with which it cannot be read, or where the next rests on another.
+    fn is_due(&self, from: Option<Changes>, time: CrlTime) -> bool {
         let Some(newest) = &self.newest else { return true };
         let is_behind = from.is_some_and(|from| {
             let base = (from.since.base.number(), from.since.from);
             newest.base != Some(base) || self.other.as_ref().is_some_and(|complete| complete.number > newest.number)
         });
-        is_behind || newest.told != Some(self.known.revocations()) || now.since(newest.this_update) >= AGE_MAX_SECS
+        is_behind || newest.told != Some(self.known.revocations()) || time.is_due(newest.this_update, AGE_MAX_SECS)
     }
 }
 
@@ -352,9 +354,14 @@ fn grant(gate: &Gate) -> Result<Grant, CaError> {
 ///
 /// RFC 5280 section 5.2.3: a delta and a complete CRL of one moment "MUST have the same CRL number": so no two of ours are of one
 /// moment, whichever node made them. A number is not below its second.
-fn begun(known: [&Option<PublishedCrl>; 2], number: u64, now: Timestamp) -> Option<Timestamp> {
-    let second = i64::try_from(number).ok().map(Timestamp::from_unix).filter(|second| *second <= now);
-    known.into_iter().flatten().map(|crl| crl.this_update).max().max(second)
+fn begun(known: [&Option<PublishedCrl>; 2], number: u64, time: CrlTime) -> Option<Timestamp> {
+    let second = i64::try_from(number).ok().map(Timestamp::from_unix).filter(|second| *second <= time.now);
+    newest_of(known, time).max(second)
+}
+
+/// When the newest of these begins, but for those that a clock made which was ahead: after them the next would be from the future too.
+fn newest_of(known: [&Option<PublishedCrl>; 2], time: CrlTime) -> Option<Timestamp> {
+    known.into_iter().flatten().map(|crl| crl.this_update).filter(|at| time.may_be_right(*at)).max()
 }
 
 /// By how many seconds one that follows this would begin after now.

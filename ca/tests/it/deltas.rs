@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use ca::{CaError, CreateConfig, Ending, Profiles, Published, PublishedCrl, RevocationReason, Rotate};
-use policy::{Timestamp, World};
+use policy::{Actor, Timestamp, World};
 use store::{Database, Issued, Shard};
 use x509_parser::prelude::{FromDer, ParsedExtension};
 use x509_parser::revocation_list::CertificateRevocationList;
@@ -345,4 +345,31 @@ async fn a_revocation_waits_for_no_second() {
         assert!(std::time::Instant::now() < until, "nobody was told that it is published");
     }
     house.verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_clock_that_was_ahead_neither_a_delta_nor_what_it_rests_on_is_from_the_future() {
+    let house = House::at(NOW).await;
+    with_deltas(&house, 1).await;
+    house.world.advance(4 * 86_400);
+    let issued = house.server(&["www.example.com"]).await;
+    house.authority.revoke(&admin(), &issued.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    house.authority.refresh_crls().await.unwrap();
+    let ahead = house.authority.crl("tls/2/0/delta").await.unwrap();
+    house.world.jump(-3 * 86_400);
+    assert!(ahead.this_update > house.world.now());
+    house.authority.set_time(&Actor::system("clock"), "the host came up three days ahead").await.unwrap();
+    // The second has the delta rest on the complete one that the first made, in whichever order they are made.
+    house.authority.refresh_crls().await.unwrap();
+    house.authority.refresh_crls().await.unwrap();
+    let complete = house.authority.crl("tls/2/0").await.unwrap();
+    let delta = house.authority.crl("tls/2/0/delta").await.unwrap();
+    // Each begins a second after the one before it, in a world whose clock stands still.
+    let soon = house.world.now().plus_secs(60);
+    for crl in [&complete, &delta] {
+        assert!(crl.this_update <= soon && crl.number > ahead.number, "{} {}", crl.this_update, crl.number);
+    }
+    assert_eq!(numbers(&delta.der), (delta.number, Some(complete.number)));
+    assert!(delta.number > complete.number);
+    assert_eq!(listed(&complete.der), [issued.serial_hex()].into());
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ca::{CertifyRequest, Lifetime, OcspAnswer, RevocationReason};
-use policy::{Timestamp, World};
+use policy::{Actor, Timestamp, World};
 use store::{Filter, Issued, Kind};
 
 use crate::house::{House, accepts, admin, refuses, server_request};
@@ -140,6 +140,24 @@ async fn what_was_made_once_is_given_from_memory_and_exchanged_at_once_when_it_i
     // That the key is known to others is told as soon.
     house.authority.revoke(&admin(), &one.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
     assert!(shown(&asker.ask(&request).await, house.dir.path()).contains("keyCompromise"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_revoked_by_a_clock_that_was_ahead_is_told_with_a_date_that_has_come() {
+    let house = House::new().await;
+    house.world.advance(4 * 86_400);
+    let (_, bad) = two(&house).await;
+    house.authority.revoke(&admin(), &bad.serial_hex(), RevocationReason::Superseded).await.unwrap();
+    house.world.jump(-3 * 86_400);
+    house.authority.set_time(&Actor::system("clock"), "the host came up three days ahead").await.unwrap();
+    let asker = Asker::new(&house, "tls/1");
+    let request = asker.request(&[bad.serial_hex()], &["-no_nonce"]);
+    let answer = asker.ask(&request).await;
+    let said = shown(&answer, house.dir.path());
+    assert!(said.contains("Cert Status: revoked"), "{said}");
+    let made = batches(&house).await;
+    assert_eq!(asker.ask(&request).await.der, answer.der);
+    assert_eq!(batches(&house).await, made, "and is kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -324,6 +324,38 @@ async fn an_operators_word_is_the_way_back_and_needs_the_right_and_a_reason() {
     assert!(house.authority.health().held.is_none());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_clock_that_was_ahead_the_next_crl_is_not_from_the_future() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    house.world.advance(4 * 86_400);
+    let (first, second) = (house.server(&["www.example.com"]).await, house.server(&["www.example.com"]).await);
+    let superseded = RevocationReason::Superseded;
+    house.authority.revoke(&admin(), &first.serial_hex(), superseded).await.unwrap();
+    house.authority.refresh_crls().await.unwrap();
+    let ahead = house.authority.crl("tls").await.unwrap();
+    house.world.jump(-3 * 86_400);
+    let now = house.world.now();
+    assert!(ahead.this_update > now);
+    // Until an operator's word it may be this clock that is wrong: then the one that is published is the better one.
+    house.authority.refresh_crls().await.unwrap();
+    assert_eq!(house.authority.crl("tls").await.unwrap().der, ahead.der);
+    house.authority.set_time(&Actor::system("clock"), "the host came up three days ahead").await.unwrap();
+    house.authority.refresh_crls().await.unwrap();
+    let crl = house.authority.crl("tls").await.unwrap();
+    assert!(crl.this_update <= now && crl.next_update > now, "{} {}", crl.this_update, crl.next_update);
+    assert!(crl.number > ahead.number, "{} {}", crl.number, ahead.number);
+    assert_eq!(listed(&crl.der), [first.serial_hex()].into());
+    // Once: it is not due again.
+    house.authority.refresh_crls().await.unwrap();
+    assert_eq!(house.authority.crl("tls").await.unwrap().number, crl.number);
+    house.authority.revoke(&admin(), &second.serial_hex(), superseded).await.unwrap();
+    house.authority.refresh_crls().await.unwrap();
+    let next = house.authority.crl("tls").await.unwrap();
+    assert!(crl.this_update < next.this_update && next.this_update <= now, "{}", next.this_update);
+    assert!(next.number > crl.number);
+    assert_eq!(listed(&next.der), [first.serial_hex(), second.serial_hex()].into());
+}
+
 /// The leaves of the log, and the entries of the newest CRL: serial, reason, invalidity date.
 async fn published(house: &House, of: &str) -> (u64, Vec<(Vec<u8>, Option<u8>, bool)>) {
     house.authority.refresh_crls().await.unwrap();

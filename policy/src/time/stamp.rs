@@ -16,6 +16,8 @@ impl Timestamp {
     pub const MIN: Timestamp = Timestamp(-62_167_219_200);
     /// 9999-12-31T23:59:59Z, the last second GeneralizedTime can write (RFC 5280 section 4.1.2.5).
     pub const MAX: Timestamp = Timestamp(253_402_300_799);
+    /// Clocks that are kept (by NTP) differ by less, in seconds; a clock that somebody set differs by more.
+    pub const SLIP_SECS: i64 = 300;
 
     /// Seconds since the epoch; what lies outside the writable years becomes the nearest writable second.
     pub const fn from_unix(secs: i64) -> Timestamp {
@@ -42,6 +44,35 @@ impl Timestamp {
     /// Seconds from `earlier` to `self`; negative if it is the other way round.
     pub const fn since(self, earlier: Timestamp) -> i64 {
         self.0 - earlier.0
+    }
+
+    /// Seconds that have gone by at this time since `at`, which a clock wrote down; 0 where `at` is later by no more than kept clocks
+    /// differ ([`Self::SLIP_SECS`]).
+    ///
+    /// None where it is later by more: the clock that wrote it was ahead, and an operator's word put the time right since. Nothing is
+    /// counted from such a time: what waited for it would wait for as long as that clock was ahead.
+    pub const fn elapsed_since(self, at: Timestamp) -> Option<i64> {
+        match self.since(at) {
+            secs if secs >= 0 => Some(secs),
+            secs if secs >= -Timestamp::SLIP_SECS => Some(0),
+            _ => None,
+        }
+    }
+
+    /// Whether what was done at `last`, and is done every `every_secs`, is due at this time. A `last` that a clock wrote which was ahead
+    /// ([`Self::elapsed_since`]) holds nothing up.
+    pub const fn is_due(self, last: Timestamp, every_secs: i64) -> bool {
+        match self.elapsed_since(last) {
+            Some(secs) => secs >= every_secs,
+            None => true,
+        }
+    }
+
+    /// Whether what was taken until `until`, and for `secs_max` at most, is held at this time yet. What would be held for longer than that
+    /// was taken by a clock that was ahead, and is over.
+    pub const fn is_held(self, until: Timestamp, secs_max: i64) -> bool {
+        let left = until.since(self);
+        left > 0 && left <= secs_max.saturating_add(Timestamp::SLIP_SECS)
     }
 
     /// `2026-08-21T09:05:00Z`.
@@ -276,6 +307,30 @@ mod tests {
         assert_eq!(Timestamp::from_unix(i64::MIN), Timestamp::MIN);
         assert_eq!(Timestamp::MAX.plus_secs(1), Timestamp::MAX);
         assert_eq!(Timestamp::from_unix(0).plus_secs(i64::MIN), Timestamp::MIN);
+    }
+
+    #[test]
+    fn what_a_clock_wrote_that_was_ahead_holds_nothing_up() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        let (slip, year) = (Timestamp::SLIP_SECS, 365 * DAY_SECS);
+        for (at, elapsed, is_due) in [
+            (-60, Some(60), true),
+            (-59, Some(59), false),
+            (0, Some(0), false),
+            // Another node's clock may be a little ahead of this one.
+            (slip, Some(0), false),
+            (slip + 1, None, true),
+            (year, None, true),
+        ] {
+            let at = now.plus_secs(at);
+            assert_eq!((now.elapsed_since(at), now.is_due(at, 60)), (elapsed, is_due), "{at}");
+        }
+        for (until, is_held) in
+            [(0, false), (1, true), (60, true), (60 + slip, true), (61 + slip, false), (year, false)]
+        {
+            assert_eq!(now.is_held(now.plus_secs(until), 60), is_held, "{until}");
+        }
+        assert!(Timestamp::MIN.is_due(Timestamp::MAX, i64::MAX) && Timestamp::MIN.is_held(Timestamp::MAX, i64::MAX));
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use policy::{Action, Grant, Owner};
 use store::{Record, RecordFilter};
 
-use super::report::{HostReport, REPORT, REPORT_AGAIN_SECS, REPORT_SILENT_SECS, REPORTS_MAX};
+use super::report::{HostReport, REPORT, REPORT_SILENT_SECS, REPORTS_MAX};
 use crate::error::SecretError;
 use crate::kinds::{Kind, ssh_fingerprint};
 use crate::nouns::{Label, SecretPath};
@@ -110,10 +110,10 @@ impl HostKeys {
         let mut records = Vec::new();
         match of_one(self.standing(&id).await)? {
             Some(Some(there)) if there.fingerprints == report.fingerprints => {
-                if now.saturating_sub(there.at) < REPORT_AGAIN_SECS {
+                if !there.is_due(now) {
                     return Ok(there);
                 }
-                (report.since, report.version) = (there.since, there.version);
+                (report.since, report.version) = (there.since.min(now), there.version);
             }
             Some(Some(there)) => report.version = there.version,
             // What somebody altered has its alarm, and says nothing: what the host says now takes its place.

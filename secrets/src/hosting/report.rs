@@ -1,7 +1,7 @@
 //! What a host says that it has, as the register keeps it: one record for each host of a secret. It has an age: while the host's agent runs
 //! it is written down anew, so that one which is not is known for what it is.
 
-use policy::{Grant, Owner};
+use policy::{Grant, Owner, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{ActorStamp, Record, StoreError, StoredRecord};
 
@@ -45,6 +45,13 @@ impl HostReport {
         let Body { host, fingerprints, since, at } = serde_json::from_value(record.body)
             .map_err(|error| StoreError::Corrupt(format!("{REPORT} {}: {error}", record.id)))?;
         Ok(Some(HostReport { host, fingerprints, since, at, version }))
+    }
+
+    /// Whether what its host says again is written down again, at `now`, in seconds since 1970: after [`REPORT_AGAIN_SECS`], and where a
+    /// clock that was ahead wrote it down.
+    pub(super) fn is_due(&self, now: u64) -> bool {
+        let moment = |secs: u64| Timestamp::from_unix(i64::try_from(secs).unwrap_or(i64::MAX));
+        moment(now).is_due(moment(self.at), i64::try_from(REPORT_AGAIN_SECS).unwrap_or(i64::MAX))
     }
 
     /// Whether its host was silent for so long that nobody counts on it: for more than [`REPORT_SILENT_SECS`]. `now` in seconds since 1970.
@@ -112,3 +119,24 @@ pub const REPORT_SILENT_SECS: u64 = 30 * 86_400;
 /// SHA-256 in base64 without padding.
 const DIGEST_CHARS: usize = 43;
 const HOST_BYTES_MAX: usize = 253;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_host_said_by_a_clock_that_was_ahead_is_written_down_again() {
+        let now = 1_800_000_000;
+        for (at, is_due) in [
+            (now - REPORT_AGAIN_SECS, true),
+            (now - REPORT_AGAIN_SECS + 1, false),
+            (now, false),
+            (now + 300, false),
+            (now + 3 * 86_400, true),
+        ] {
+            let host = "web.example.internal".to_owned();
+            let report = HostReport { host, fingerprints: Vec::new(), since: at, at, version: 1 };
+            assert_eq!(report.is_due(now), is_due, "{at}");
+        }
+    }
+}

@@ -86,9 +86,9 @@ impl TransitKeys {
     /// As [`TransitKeys::rotate`].
     pub async fn rotate_due(&self, grant: Grant, name: &KeyName) -> Result<Option<TransitKey>, SecretError> {
         let now = self.vault.now().await?;
-        match self.there(name).await?.due() {
-            Some(due) if due <= now => self.rotate(grant, name).await.map(Some),
-            Some(_) | None => Ok(None),
+        match self.there(name).await?.is_due(now) {
+            true => self.rotate(grant, name).await.map(Some),
+            false => Ok(None),
         }
     }
 

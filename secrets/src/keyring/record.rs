@@ -179,6 +179,12 @@ impl TransitKey {
         self.rotate_days().map(|days| self.rotated().plus_secs(i64::from(days) * DAY_SECS))
     }
 
+    /// Whether its period has passed at `now`. A newest version that a clock made which was ahead holds the next up for as long as that
+    /// clock was: it is due at once.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.rotate_days().is_some_and(|days| now.is_due(self.rotated(), i64::from(days) * DAY_SECS))
+    }
+
     /// When anything of it was changed last, and by whom.
     pub fn changed(&self) -> (Timestamp, &str) {
         (self.changed.0, &self.changed.1)

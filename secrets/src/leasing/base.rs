@@ -296,7 +296,7 @@ impl Leases {
     /// Whether the target of a role answered, or was not asked lately: whoever asks again and again writes nothing down.
     fn is_answering(&self, path: &SecretPath, now: u64) -> Result<(), SecretError> {
         let mut away = self.away();
-        away.retain(|_, until| *until > now);
+        away.retain(|_, until| *until > now && *until <= now.saturating_add(AWAY_PAUSE_SECS));
         match away.contains_key(path) {
             true => Err(SecretError::Away(format!(
                 "the target of {path} did not answer a moment ago, and nobody was made: ask again in {AWAY_PAUSE_SECS} s"

@@ -8,6 +8,7 @@ use store::{ActorStamp, Record, StoreError, StoredRecord};
 use crate::due;
 use crate::error::SecretError;
 use crate::nouns::{NameError, SecretPath};
+use crate::rotation::is_ahead;
 use crate::turning::At;
 
 /// The kind of a role's record; its id is its path.
@@ -265,6 +266,25 @@ impl Lease {
         self.body.not_before = now;
     }
 
+    /// Puts right what a clock wrote that was ahead: a lease of then is as long as it was to be, from `now` on, and a pause before another
+    /// try is over. Whether there was something.
+    pub(super) fn put_right(&mut self, now: u64) -> bool {
+        let before = self.body.clone();
+        if is_ahead(self.body.since, now) {
+            let ahead = self.body.since.saturating_sub(now);
+            self.body.since = now;
+            self.body.until = self.body.until.saturating_sub(ahead);
+            self.body.until_max = self.body.until_max.saturating_sub(ahead);
+        }
+        if is_ahead(self.body.asked, now) {
+            self.body.asked = now;
+        }
+        if is_ahead(self.body.not_before.saturating_sub(PAUSE_LAST_SECS), now) {
+            self.body.not_before = now;
+        }
+        self.body != before
+    }
+
     /// When something is to be done with it, as it is found: who is being made may be forgotten at any moment.
     pub(super) fn due(&self) -> Option<u64> {
         match self.body.stage {
@@ -330,3 +350,5 @@ pub const LEASE_SECS_MAX: u64 = 30 * 86_400;
 /// Longer than a driver takes (150 s) and than two clocks that are believed differ (300 s): whom another node has not made by then is ended,
 /// and who is ended before is looked for once more.
 pub(super) const MAKING_SECS_MAX: u64 = 450;
+/// The longest pause before an end that failed is tried again.
+pub(super) const PAUSE_LAST_SECS: u64 = 3_600;

@@ -4,12 +4,14 @@ use policy::{Action, Grant, Owner};
 use store::{ListedRecord, Record, RecordFilter};
 
 use super::endpoint::{Endpoint, Endpoints};
-use super::record::{Body, REFRESH, Refresh, Way};
+use super::record::{ASKING_SECS, Asking, Body, REFRESH, Refresh, Way};
 use crate::due;
 use crate::error::SecretError;
 use crate::kinds::Kind;
 use crate::nouns::{FieldName, SecretPath};
 use crate::page::all_taken;
+use crate::rotation::is_ahead;
+use crate::turning::Warrants;
 use crate::vault::{Change, Put, Secret, Vault};
 
 /// Refreshes of the register. Cheap to clone.
@@ -181,6 +183,38 @@ impl Refreshes {
         Ok((found, next))
     }
 
+    /// Has asked for at once what a clock wrote down that was ahead: once after each operator's word, since it is found by what is due only
+    /// when the time of that clock has come. How many there were.
+    ///
+    /// # Errors
+    /// [`SecretError::Store`]: the register is away, or the clock is not believed; what was put right stays so.
+    pub async fn put_right(&self, warrants: &impl Warrants) -> Result<u64, SecretError> {
+        let (now, mut count, mut after) = (self.seconds().await?, 0, None);
+        loop {
+            let page = self.found(due::all(after.take(), PAGE_MAX)).await?;
+            after = page.last().filter(|_| page.len() == PAGE_MAX).and_then(|last| last.lookup.clone());
+            for mut refresh in all_taken(page, Refresh::of) {
+                if refresh.body.asking.is_some() || !refresh.body.put_right(now) {
+                    continue;
+                }
+                let grant = warrants.warrant(Action::WriteSecret, &refresh.path, &refresh.owner).await;
+                let written = match grant {
+                    Ok(grant) => self.write(&grant, &refresh).await,
+                    Err(refused) => Err(refused),
+                };
+                match written {
+                    Ok(()) => count += 1,
+                    Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
+                    // Somebody wrote it meanwhile, by the right time; or it may not be written, and keeps no other from it.
+                    Err(_) => {}
+                }
+            }
+            if after.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
     /// Those that somebody should look at, at most so many.
     ///
     /// # Errors
@@ -196,7 +230,10 @@ impl Refreshes {
 
     /// Whether some node may be at it: this one is known to be by its own tasks, and none of them says a word meanwhile.
     pub(super) fn is_asking(&self, refresh: &Refresh, now: u64) -> bool {
-        refresh.body.asking.is_some_and(|asking| now < asking.until.saturating_add(SKEW_SECS))
+        let until = |asking: Asking| asking.until.saturating_add(SKEW_SECS);
+        // One that a clock wrote down which was ahead is over.
+        let is_over = |until: u64| now >= until || is_ahead(until, now.saturating_add(ASKING_SECS + SKEW_SECS));
+        refresh.body.asking.is_some_and(|asking| !is_over(until(asking)))
     }
 
     pub(super) async fn write(&self, grant: &Grant, refresh: &Refresh) -> Result<(), SecretError> {
@@ -236,6 +273,7 @@ fn under_way(path: &SecretPath) -> SecretError {
 
 /// Two nodes' clocks agree within this.
 const SKEW_SECS: u64 = 30;
+const PAGE_MAX: usize = 1_000;
 /// How long before its end a token is refreshed, at least and at most.
 const AHEAD_SECS_MIN: u64 = 1;
 const AHEAD_SECS_MAX: u64 = 7 * 86_400;

@@ -8,7 +8,7 @@ use super::endpoint::Endpoint;
 use crate::due;
 use crate::error::SecretError;
 use crate::nouns::SecretPath;
-use crate::rotation::SAID_CHARS_MAX;
+use crate::rotation::{SAID_CHARS_MAX, is_ahead};
 
 /// The kind of the record; its id is the token's path.
 pub(super) const REFRESH: &str = "refresh";
@@ -143,6 +143,18 @@ impl Body {
         self.due = now;
     }
 
+    /// What a clock wrote that was ahead: the token ends earlier than it says, or a pause is longer than any. Then it is asked at `now`.
+    /// Whether it was so.
+    pub fn put_right(&mut self, now: u64) -> bool {
+        let is_late = self.tries > 0 && is_ahead(self.due.saturating_sub(PAUSE_SECS_MAX), now);
+        let was_ahead = is_late || self.refreshed.is_some_and(|at| is_ahead(at, now));
+        if was_ahead {
+            self.refreshed = self.refreshed.map(|at| at.min(now));
+            self.due = now;
+        }
+        was_ahead
+    }
+
     /// There is a token that holds until then.
     pub fn holds_until(&mut self, end: u64, now: u64) {
         self.asking = None;
@@ -246,6 +258,8 @@ fn brief(said: &str) -> String {
     said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SAID_CHARS_MAX).collect()
 }
 
+/// Longer than asking and keeping take together.
+pub(super) const ASKING_SECS: u64 = 180;
 /// No endpoint is asked for one token more often, however short its tokens are.
 const REST_SECS_MIN: u64 = 1;
 const PAUSE_SECS: u64 = 5;
@@ -291,6 +305,20 @@ mod tests {
             .collect();
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
         assert_eq!((away.said.as_str(), away.halted), ("a b", None));
+    }
+
+    #[test]
+    fn a_token_that_came_by_a_clock_that_was_ahead_is_asked_for_again() {
+        let mut body = body(Way::RefreshToken);
+        (body.refreshed, body.due) = (Some(1_000), 4_000);
+        assert!(!body.put_right(1_000) && !body.put_right(701), "clocks that are kept differ so much");
+        assert!(body.put_right(699));
+        assert_eq!((body.refreshed, body.due), (Some(699), 699));
+        assert!(!body.put_right(699), "once");
+        let mut away = self::body(Way::RefreshToken);
+        away.away("away", 100_000);
+        assert!(!away.put_right(100_000) && away.put_right(1_000));
+        assert_eq!(away.due, 1_000);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use policy::{Action, Grant, Secret};
 
 use super::base::Refreshes;
 use super::endpoint::{Asked, ClientLogin, Endpoints, Tokens};
-use super::record::{Asking, Halt, Refresh, Way};
+use super::record::{ASKING_SECS, Asking, Halt, Refresh, Way};
 use crate::error::SecretError;
 use crate::kinds::Patch;
 use crate::nouns::{FieldName, SecretPath, Which};
@@ -147,8 +147,6 @@ fn none(path: &SecretPath, what: &str) -> SecretError {
     SecretError::NotFound(format!("the secret {path} has no {what}"))
 }
 
-/// Longer than asking and keeping take together.
-const ASKING_SECS: u64 = 180;
 /// What came back is tried to be kept for a minute and a half; then the record says that it was not.
 const KEEP_TRIES: u32 = 90;
 const KEEP_PAUSE: Duration = Duration::from_secs(1);

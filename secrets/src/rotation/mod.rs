@@ -7,6 +7,7 @@
 //!
 //! Pure: no clock, no luck, no target. Times are seconds since 1970 (UTC).
 
+mod ahead;
 mod ask;
 mod next;
 mod outcome;
@@ -20,6 +21,7 @@ mod walks;
 mod ways;
 mod window;
 
+pub(crate) use ahead::is_ahead;
 pub use ask::NotNow;
 pub use next::{Others, Step};
 pub use outcome::{FAILED_PAUSE_SECS, Mismatch, Outcome};

@@ -12,6 +12,7 @@ mod place;
 mod called;
 mod record;
 
+mod ahead;
 mod base;
 mod overdue;
 mod setting;

@@ -10,7 +10,7 @@ use super::record::{Claim, ROTATION, Turning};
 use crate::error::SecretError;
 use crate::kinds::{Fields, Kind, Patch};
 use crate::nouns::{FieldName, SecretPath, Which};
-use crate::rotation::{Credential, Outcome, Step};
+use crate::rotation::{Credential, Outcome, Step, is_ahead};
 use crate::vault::{Beside, Used};
 
 /// How a turn ended.
@@ -93,7 +93,8 @@ impl Rotations {
     fn claimed(&self, turning: &Turning, now: u64) -> Option<u64> {
         let claim = turning.body.claim.filter(|claim| claim.node != self.node)?;
         let until = claim.until.saturating_add(SKEW_SECS);
-        (now < until).then_some(until)
+        // One that a clock took which was ahead is over.
+        (now < until && !is_ahead(until, now.saturating_add(CLAIM_SECS + SKEW_SECS))).then_some(until)
     }
 
     /// The new version, and the record that says so, in one transaction.

@@ -7,7 +7,7 @@ use policy::Timestamp;
 use crate::nouns::held::{Held, Witness};
 
 /// Clocks of nodes and witnesses that are kept by NTP differ by less; a clock that somebody set differs by more.
-const SLIP_SECS: i64 = 300;
+const SLIP_SECS: i64 = Timestamp::SLIP_SECS;
 /// What was believed at one time is held against the clock for so long, then what is believed at the end of it: small steps add up
 /// to nothing in a year, and to no more than the slip in this time.
 const ANCHOR_MAX: Duration = Duration::from_secs(3_600);

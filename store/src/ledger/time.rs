@@ -3,6 +3,7 @@
 use policy::Timestamp;
 
 use super::base::Ledger;
+use crate::clock;
 use crate::nouns::error::StoreError;
 use crate::nouns::held::Held;
 use crate::reader::Lane;
@@ -39,6 +40,12 @@ impl Ledger {
     /// The greatest time of the log since an operator's last word, as this node last saw it.
     pub fn time_in_force(&self) -> Timestamp {
         self.register().clock().in_force()
+    }
+
+    /// The version of the operators' last word about the time, as this node knows it; 0 where nobody ever gave one. After a new one what a
+    /// clock wrote that was ahead may be put right.
+    pub fn time_word(&self) -> u64 {
+        self.record_version(clock::KIND, clock::ID)
     }
 
     /// From when to when nobody was there: from the newest time of the log as this node found it to when that was.

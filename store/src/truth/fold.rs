@@ -298,9 +298,11 @@ impl Fold {
         self.compromised.contains(key_hash)
     }
 
-    /// Operations intended before a time that nobody concluded or revoked, oldest first.
+    /// Operations intended before a time that nobody concluded or revoked, oldest first. What a clock dated which was ahead is of them: who
+    /// began it is gone.
     pub fn unconcluded(&self, before: Timestamp) -> impl Iterator<Item = u64> {
-        let waiting = self.open.iter().filter(move |(op, open)| open.at < before && !self.revoked.contains_key(op));
+        let is_old = move |at: Timestamp| at < before || before.elapsed_since(at).is_none();
+        let waiting = self.open.iter().filter(move |(op, open)| is_old(open.at) && !self.revoked.contains_key(op));
         waiting.map(|(op, _)| *op)
     }
 
@@ -584,6 +586,9 @@ mod tests {
         assert!(fold.apply(2, &[0; 32], crl(none, 2)).is_err());
         assert!(fold.apply(2, &[0; 32], crl(one, 1)).is_err(), "a number comes once");
         fold.apply(2, &[0; 32], crl(one, 2)).unwrap();
+        let open = |before: i64| fold.unconcluded(Timestamp::from_unix(before)).collect::<Vec<_>>();
+        assert_eq!((open(2), open(1)), (vec![1, 2], vec![]));
+        assert_eq!(open(-3 * 86_400), [1, 2], "a clock was ahead when they were begun");
         fold.apply(3, &[0; 32], Change::Settled { op: 1, issued: true }).unwrap();
         fold.apply(4, &[0; 32], Change::Settled { op: 2, issued: false }).unwrap();
         assert_eq!(fold.newest_crl("tls"), Some(1));

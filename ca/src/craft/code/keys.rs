@@ -80,8 +80,8 @@ impl CodeSigner {
                 return Err(taken());
             }
             let ours = record.body.get(NODE).and_then(serde_json::Value::as_u64) == Some(self.instance.get().into());
-            let age = self.office.checks.clock.now().await?.since(record.at);
-            if !ours && age < CLAIM_SECS {
+            let is_over = self.office.checks.clock.now().await?.is_due(record.at, CLAIM_SECS);
+            if !ours && !is_over {
                 let why = format!("another node is making the code-signing key `{label}`; look in a minute");
                 return Err(CaError::Conflict(why));
             }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use policy::Grant;
 use store::{Covers, Ledger, RevokedRow};
 
-use crate::craft::crl::draft::{CrlPlan, append, begins, draft, is_x509, leaves_at};
+use crate::craft::crl::draft::{CrlPlan, append, begins, draft, is_x509, leaves_at, told_date};
 use crate::craft::crl::listed::Listed;
 use crate::craft::crl::roll::{Drafted, Moment, ROWS, number_after};
 use crate::error::{CaError, DraftError};
@@ -37,13 +37,14 @@ pub(crate) fn changes(
     let (words, covers) = words(&scope.series(&issuer.label), ledger, from.told)?;
     let (mut added, mut newest) = (Listed::default(), None);
     for row in words.values().filter(|row| is_x509(row)) {
-        if leaves_at(issuer, row).is_none_or(|leaves| at.now <= leaves) {
-            append(&mut added.entries, row).map_err(DraftError::from)?;
+        if leaves_at(issuer, row).is_none_or(|leaves| at.time.now <= leaves) {
+            let date = told_date(issuer, row, at.time).map_err(CaError::from)?;
+            append(&mut added.entries, row, date).map_err(DraftError::from)?;
             added.count += 1;
-            newest = newest.max(Some(row.revoked_at));
+            newest = newest.max(Some(row.revoked_at).filter(|revoked| at.time.may_be_right(*revoked)));
         }
     }
-    let begins = begins(issuer, at.now, newest, at.before).map_err(CaError::from)?;
+    let begins = begins(issuer, at.time.now, newest, at.before).map_err(CaError::from)?;
     let number = number_after(at.last_number, begins);
     let plan = CrlPlan {
         issuer,
@@ -53,7 +54,7 @@ pub(crate) fn changes(
         before: &Arc::default(),
         added: &added,
         covers,
-        now: at.now,
+        now: at.time.now,
         begins,
     };
     Drafted::linted(draft(grant, &plan)?, number)

@@ -13,6 +13,7 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::crl::IssuingDistributionPoint;
 use x509_cert::ext::pkix::name::DistributionPointName;
 
+use crate::checks::CrlTime;
 use crate::craft::crl::lint::Crl;
 use crate::craft::crl::listed::Listed;
 use crate::drafting::{Draft, Facts, ProfileStamp, validity};
@@ -40,16 +41,31 @@ pub(super) struct CrlPlan<'a> {
 }
 
 /// When a CRL of this moment begins: a little in the past, for relying parties whose clock is behind; but not before the newest
-/// revocation that it tells of, and after the one before it (`before` is when that began), so that of two the newer shows.
+/// revocation that it tells of, and after the one before it (`before` is when that began), so that of two the newer shows. Both are
+/// times that may be right: what a clock wrote that was ahead is neither ([`crate::checks::CrlTime`]).
 pub(super) fn begins(
     issuer: &Issuing,
     now: Timestamp,
     newest: Option<Timestamp>,
     before: Option<Timestamp>,
 ) -> Result<Timestamp, DraftError> {
-    let early = validity(now, issuer.crl_secs, Some(issuer.validity))?.not_before();
+    let early = early(issuer, now)?;
     let after = before.map(|before| before.plus_secs(1));
     Ok(Some(early).max(newest).max(after).unwrap_or(early))
+}
+
+/// The earliest that a CRL of this moment begins.
+fn early(issuer: &Issuing, now: Timestamp) -> Result<Timestamp, DraftError> {
+    Ok(validity(now, issuer.crl_secs, Some(issuer.validity))?.not_before())
+}
+
+/// The date that an entry tells of a revocation: its own. Where a clock that was ahead wrote that down it is yet to come: then a time that
+/// is surely not after the CRL's own beginning, since a list of what will be revoked is none (RFC 5280 section 5.1.2.6).
+pub(super) fn told_date(issuer: &Issuing, row: &RevokedRow, time: CrlTime) -> Result<Timestamp, DraftError> {
+    match time.may_be_right(row.revoked_at) {
+        true => Ok(row.revoked_at),
+        false => early(issuer, time.now),
+    }
 }
 
 /// Drafts a CRL.
@@ -127,8 +143,8 @@ pub(super) fn is_x509(row: &RevokedRow) -> bool {
     }
 }
 
-/// Encodes a revocation as an entry.
-pub(super) fn append(into: &mut Vec<u8>, row: &RevokedRow) -> Result<(), der::Error> {
+/// Encodes a revocation as an entry, of this date.
+pub(super) fn append(into: &mut Vec<u8>, row: &RevokedRow, date: Timestamp) -> Result<(), der::Error> {
     // Section 5.3.1: "the reason code CRL entry extension SHOULD be absent instead of using the unspecified (0) reasonCode value."
     let reason = match row.reason {
         0 => None,
@@ -137,7 +153,7 @@ pub(super) fn append(into: &mut Vec<u8>, row: &RevokedRow) -> Result<(), der::Er
     };
     let invalid = row.invalid.map(|at| extension(rfc5280::ID_CE_INVALIDITY_DATE, false, &generalized(at)?.to_der()?));
     let extensions: Vec<Extension> = reason.into_iter().chain(invalid.transpose()?).collect();
-    append_entry(into, &row.serial, row.revoked_at, (!extensions.is_empty()).then_some(extensions))
+    append_entry(into, &row.serial, date, (!extensions.is_empty()).then_some(extensions))
 }
 
 fn extensions(

@@ -69,7 +69,7 @@ fn listed(numbers: std::ops::Range<u8>) -> Listed {
             changes: false,
             invalid: None,
         };
-        append(&mut listed.entries, &row).unwrap();
+        append(&mut listed.entries, &row, row.revoked_at).unwrap();
         listed.count += 1;
     }
     listed

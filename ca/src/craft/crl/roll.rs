@@ -11,7 +11,8 @@ use hsm::Message;
 use policy::{Grant, Timestamp};
 use store::{Covers, Ledger, RevokedRow, Shard};
 
-use crate::craft::crl::draft::{CrlPlan, append, begins, draft, is_listed, leaves_at};
+use crate::checks::CrlTime;
+use crate::craft::crl::draft::{CrlPlan, append, begins, draft, is_listed, leaves_at, told_date};
 use crate::craft::crl::lint::Crl;
 use crate::craft::crl::listed::Listed;
 use crate::drafting::{Draft, Linted};
@@ -26,10 +27,14 @@ pub(crate) struct Roll {
     /// Of the issuer's revocations so many, in the order of the log, are on it or need not be.
     told: usize,
     begun: Option<Timestamp>,
+    /// When it was added to last.
+    added: Option<Timestamp>,
     /// When the first entry may leave.
     leaves: Option<Timestamp>,
-    /// The newest revocation on it.
+    /// The newest revocation on it, of those whose time may be right.
     newest: Option<Timestamp>,
+    /// The first date on it that is yet to come, and is not told therefore.
+    comes: Option<Timestamp>,
 }
 
 /// A CRL that may be signed, and the very bytes.
@@ -58,13 +63,14 @@ struct News {
     listed: Listed,
     leaves: Option<Timestamp>,
     newest: Option<Timestamp>,
+    comes: Option<Timestamp>,
 }
 
 /// When a CRL is made, and after which.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment {
-    pub(crate) now: Timestamp,
-    /// When the one before it begins.
+    pub(crate) time: CrlTime,
+    /// When the one before it begins, where that may be right.
     pub(crate) before: Option<Timestamp>,
     /// The greatest number that was used.
     pub(crate) last_number: u64,
@@ -79,9 +85,9 @@ impl Roll {
         ledger: &Ledger,
         at: Moment,
     ) -> Result<Drafted, CaError> {
-        let now = at.now;
-        self.sweep(now);
-        let (news, told, covers) = self.news((issuer, shard), ledger, now)?;
+        let now = at.time.now;
+        self.sweep(at.time);
+        let (news, told, covers) = self.news((issuer, shard), ledger, at.time)?;
         let newest = self.newest.max(news.newest);
         let begins = begins(issuer, now, newest, at.before).map_err(CaError::from)?;
         let number = number_after(at.last_number, begins);
@@ -105,14 +111,21 @@ impl Roll {
         self.told = told;
         self.leaves = [self.leaves, news.leaves].into_iter().flatten().min();
         self.newest = newest;
+        self.comes = [self.comes, news.comes].into_iter().flatten().min();
         self.begun = self.begun.or(Some(now));
+        self.added = Some(now);
         Ok(drafted)
     }
 
-    /// Begins anew where entries may leave, once a day: what stays a day longer harms nobody.
-    fn sweep(&mut self, now: Timestamp) {
-        let may_leave = self.leaves.is_some_and(|leaves| now > leaves);
-        if may_leave && self.begun.is_none_or(|begun| now.since(begun) >= SWEEP_SECS) {
+    /// Begins anew where entries may leave, once a day: what stays a day longer harms nobody. And where it was added to by a clock that was
+    /// ahead: what has not ended by the right one may be missing.
+    fn sweep(&mut self, time: CrlTime) {
+        let may_leave = self.leaves.is_some_and(|leaves| time.now > leaves);
+        let is_old = may_leave && self.begun.is_none_or(|begun| time.is_due(begun, SWEEP_SECS));
+        let was_ahead = [self.added, self.newest].into_iter().flatten().any(|at| !time.may_be_right(at));
+        // And where a date has come that was not told.
+        let has_come = self.comes.is_some_and(|comes| time.may_be_right(comes));
+        if is_old || was_ahead || has_come {
             *self = Roll::default();
         }
     }
@@ -123,7 +136,7 @@ impl Roll {
         &mut self,
         (issuer, shard): (&Issuing, Option<Shard>),
         ledger: &Ledger,
-        now: Timestamp,
+        time: CrlTime,
     ) -> Result<(News, usize, Covers), CaError> {
         let series = Scope { shard, is_delta: false }.series(&issuer.label);
         let (mut news, mut told) = (News::default(), self.told);
@@ -138,7 +151,7 @@ impl Roll {
                 (news, told) = (News::default(), 0);
                 continue;
             }
-            news.add(issuer, &some.rows, now).map_err(DraftError::from)?;
+            news.add(issuer, &some.rows, time)?;
             told += some.rows.len();
             if told as u64 >= some.covers.revocations() {
                 return Ok((news, told, some.covers));
@@ -151,14 +164,17 @@ impl Roll {
 }
 
 impl News {
-    fn add(&mut self, issuer: &Issuing, rows: &[RevokedRow], now: Timestamp) -> Result<(), der::Error> {
+    fn add(&mut self, issuer: &Issuing, rows: &[RevokedRow], time: CrlTime) -> Result<(), DraftError> {
         for row in rows.iter().filter(|row| is_listed(row)) {
             let leaves = leaves_at(issuer, row);
-            if leaves.is_none_or(|leaves| now <= leaves) {
-                append(&mut self.listed.entries, row)?;
+            if leaves.is_none_or(|leaves| time.now <= leaves) {
+                let is_right = time.may_be_right(row.revoked_at);
+                append(&mut self.listed.entries, row, told_date(issuer, row, time)?)?;
                 self.listed.count += 1;
                 self.leaves = [self.leaves, leaves].into_iter().flatten().min();
-                self.newest = self.newest.max(Some(row.revoked_at));
+                self.newest = self.newest.max(Some(row.revoked_at).filter(|_| is_right));
+                let comes = Some(row.revoked_at).filter(|_| !is_right);
+                self.comes = [self.comes, comes].into_iter().flatten().min();
             }
         }
         Ok(())

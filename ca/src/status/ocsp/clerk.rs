@@ -16,6 +16,7 @@ use store::{Attested, Credential, Kind, State};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use crate::checks::told_by;
 use crate::craft::ocsp::{Responder, Said, Wanted, draft, times};
 use crate::encode::ocsp::Status;
 use crate::error::CaError;
@@ -242,14 +243,17 @@ impl Clerk {
             let lost = ledger.revocation_of(&self.label, serial);
             return Ok(match lost {
                 Some((operation, at, reason)) => {
-                    Standing { status: Status::Revoked { at, reason }, operation: Some(operation), ends: None }
+                    let status = Status::Revoked { at: told_by(at, self.now()), reason };
+                    Standing { status, operation: Some(operation), ends: None }
                 }
                 None => Standing { status: Status::Unknown, operation: None, ends: None },
             });
         };
         let (operation, ends) = (Some(found.operation), found.validity.map(|validity| validity.not_after()));
         Ok(match (ledger.revocation(found.operation), found.state) {
-            (Some((at, reason)), _) => Standing { status: Status::Revoked { at, reason }, operation, ends },
+            (Some((at, reason)), _) => {
+                Standing { status: Status::Revoked { at: told_by(at, self.now()), reason }, operation, ends }
+            }
             (None, State::Issued | State::Intended | State::Revoked) => {
                 Standing { status: Status::Good, operation, ends }
             }

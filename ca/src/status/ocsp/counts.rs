@@ -72,7 +72,7 @@ impl Counts {
     pub(crate) fn alarm(&self, serial: Serial, now: Timestamp) -> bool {
         self.alarms.fetch_add(1, Ordering::Relaxed);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_told = last.is_none_or(|(_, at)| now.since(at) >= TOLD_SECS);
+        let is_told = last.is_none_or(|(_, at)| now.is_due(at, TOLD_SECS));
         if is_told {
             *last = Some((serial, now));
         }

@@ -13,6 +13,7 @@ use hsm::Pool;
 use policy::{Instance, Timestamp, World};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use crate::checks::told_by;
 use crate::craft::Office;
 use crate::craft::ocsp::{Asked, Named, issuer_ids};
 use crate::encode::ocsp::{IssuerId, Refusal, refusal};
@@ -200,8 +201,12 @@ impl Inquiries {
         }
         // RFC 5019 section 4: who has had his share of nonces is answered without.
         let Some(key) = single else { return OcspAnswer::refusal(Refusal::Later) };
-        let at = (self.office.ledger.cautious_time(), second(&self.world));
-        match window.side.shelf.get(&key, at, |operation| self.office.ledger.revocation(operation)) {
+        let now = self.office.ledger.cautious_time();
+        let revoked = |operation: u64| {
+            let (at, reason) = self.office.ledger.revocation(operation)?;
+            Some((told_by(at, now), reason))
+        };
+        match window.side.shelf.get(&key, (now, second(&self.world)), revoked) {
             Some(given) => {
                 if given.is_aged {
                     // A full queue means that others are made first; the next one who asks after the end asks again.

@@ -99,12 +99,12 @@ impl Process {
         let hierarchy = publisher.office.issuers.read();
         let (generation, scope) = hierarchy.series(series).unwrap();
         let issuer = Arc::clone(generation.issuing().unwrap());
-        let now = publisher.office.checks.clock.of_crl(&issuer).unwrap();
+        let time = publisher.office.checks.clock.of_next_crl(&issuer).unwrap();
         let sight = publisher.sight(&issuer, scope).await.unwrap();
-        let from = publisher.rests_on(series, scope, &sight, now).unwrap();
-        assert!(sight.is_due(from, now));
+        let from = publisher.rests_on(series, scope, &sight, time).unwrap();
+        assert!(sight.is_due(from, time));
         let mut own = Series::default();
-        let at = publisher.moment((&issuer, scope), &own, &sight, now);
+        let at = publisher.moment((&issuer, scope), &own, &sight, time);
         let drafted = publisher.drafted((&issuer, scope), &mut own, at, from).await.unwrap();
         let checked = Checked::new(drafted.linted, &publisher.office.checks).await.unwrap();
         let (ledger, silent) = (self.parts.ledger.clone(), Arc::new(Silent::default()));

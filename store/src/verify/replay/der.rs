@@ -105,6 +105,8 @@ pub(super) struct Entry<'a> {
 #[derive(Debug)]
 pub(super) struct List<'a> {
     pub entries: Entries<'a>,
+    /// Its thisUpdate.
+    pub begins: Timestamp,
     /// Its CRL number; none where it says none.
     pub number: Option<u64>,
     /// The number of the base that a delta CRL names, critical.
@@ -125,7 +127,7 @@ pub(super) fn list(tbs: &[u8]) -> Read<List<'_>> {
     }
     list.take(SEQUENCE)?;
     list.take(SEQUENCE)?;
-    list.time()?;
+    let begins = list.time()?;
     list.time()?;
     let entries = if list.peek() == Some(SEQUENCE) { list.within(SEQUENCE)? } else { Reader(&[]) };
     let mut outer = list.within(0xa0)?;
@@ -148,7 +150,7 @@ pub(super) fn list(tbs: &[u8]) -> Read<List<'_>> {
             return Err("an extension stands twice");
         }
     }
-    Ok(List { entries: Entries(entries), number, base })
+    Ok(List { entries: Entries(entries), begins, number, base })
 }
 
 struct Extension<'a> {
