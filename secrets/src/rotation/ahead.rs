@@ -16,9 +16,11 @@ impl Rotation {
     /// counts from now. Whether there was one.
     pub fn put_right(&mut self, now: u64) -> bool {
         let before = self.clone();
-        let right = |at: u64| if is_ahead(at, now) { now } else { at };
-        self.since = right(self.since);
-        self.promoted = self.promoted.map(right);
+        for at in [&mut self.since].into_iter().chain(&mut self.promoted) {
+            if is_ahead(*at, now) {
+                *at = now;
+            }
+        }
         let pause = FAILED_PAUSE_SECS.max(self.settings.bounds.pause_secs_max);
         if is_ahead(self.not_before.saturating_sub(pause), now) {
             self.not_before = now;
