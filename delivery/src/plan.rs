@@ -132,8 +132,7 @@ impl Plan {
 
     /// The variables whose values are references.
     pub(crate) fn referring(&self) -> Result<Vec<(&OsStr, Reference)>, PlanError> {
-        let is_one = |value: &OsStr| value.to_str().is_some_and(|text| text.starts_with(Reference::SCHEME));
-        let ours = self.environment.iter().filter(|(_, value)| self.resolve_environment && is_one(value));
+        let ours = self.environment.iter().filter(|(_, value)| self.resolve_environment && begins_as_reference(value));
         ours.map(|(name, value)| {
             let reference = value.to_string_lossy().parse();
             let shown = || PlanError::NoReference { variable: name.to_string_lossy().into_owned() };
@@ -185,6 +184,16 @@ impl Plan {
     }
 }
 
+/// Whether a value begins as a reference, be it behind blanks, quotes or the braces of a template: who wrote it meant one, and a program
+/// that is given the text itself as a password says only that it is wrong.
+fn begins_as_reference(value: &OsStr) -> bool {
+    let is_beside = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b'{');
+    let bytes = value.as_encoded_bytes();
+    let begin = bytes.iter().take_while(|byte| is_beside(byte)).count();
+    let scheme = bytes.get(begin..begin + Reference::SCHEME.len());
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(Reference::SCHEME.as_bytes()))
+}
+
 /// A plan that contradicts itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -198,7 +207,10 @@ pub enum PlanError {
     )]
     Fixed(String),
     /// A variable with something that is almost a reference. What it is, is not shown.
-    #[error("{variable} begins as a reference and is none: write chy://PATH#FIELD@LABEL")]
+    #[error(
+        "{variable} begins as a reference and is none: write chy://PATH#FIELD@LABEL, without blanks, quotes or braces \
+         around it"
+    )]
     NoReference {
         /// Which.
         variable: String,
@@ -262,7 +274,19 @@ mod tests {
             Plan { on_change: OnChange::Replace, ..plan.clone() }.check(),
             Err(PlanError::Fixed("A".to_owned()))
         );
-        plan.environment.insert("C".into(), "chy://x@@".into());
-        assert_eq!(plan.asks(), Err(PlanError::NoReference { variable: "C".to_owned() }));
+        let almost = [
+            "chy://x@@",
+            "\"chy://x\"",
+            "'chy://x'",
+            " chy://x",
+            "chy://x ",
+            "\t' CHY://x",
+            "{{ chy://x }}",
+            "Chy://x",
+        ];
+        for almost in almost {
+            plan.environment.insert("C".into(), almost.into());
+            assert_eq!(plan.asks(), Err(PlanError::NoReference { variable: "C".to_owned() }), "{almost}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -14,7 +15,7 @@ use rustix::process::{Signal, getpid, kill_process, set_child_subreaper};
 
 use crate::child::{Arrived, Change, ENDS, Ended, Listening, Live, Running, USHER, usher};
 use crate::error::{DeliveryError, Doing};
-use crate::masking::{Mask, Unmasked};
+use crate::masking::{Former, Mask, Unmasked};
 use crate::nouns::Values;
 use crate::places::{JANITOR, Stand, keep_house};
 use crate::plan::{OnChange, Plan, Printing};
@@ -36,6 +37,18 @@ pub enum Notice {
     Replaced,
     /// New values came and could not be used: the program goes on with those before.
     NotReplaced(DeliveryError),
+    /// Something that the program printed could not be written, and is lost; it is told once, whatever else is.
+    Lost(io::Error),
+}
+
+impl Notice {
+    /// Whether something failed: to be said to those too who want to hear of nothing else.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Notice::NotReplaced(_) | Notice::Lost(_) => true,
+            Notice::Open(_) | Notice::Unmasked(_) | Notice::Restarting | Notice::Replaced => false,
+        }
+    }
 }
 
 impl fmt::Display for Notice {
@@ -44,14 +57,26 @@ impl fmt::Display for Notice {
             Notice::Open(what) => f.write_str(what),
             Notice::Unmasked(Unmasked::Short(of)) => write!(f, "{of} is too short to be masked in what is printed"),
             Notice::Unmasked(Unmasked::FormsOf(of)) => {
-                write!(f, "{of} is large: it is masked line by line and not in encoded forms")
+                write!(
+                    f,
+                    "{of} is masked as it is and line by line, not in encoded forms: it, or all values together, are too large"
+                )
             }
             Notice::Unmasked(Unmasked::TooMany(of)) => {
                 write!(f, "{of} is not masked: all values together are too large")
             }
+            Notice::Unmasked(Unmasked::Former(of)) => {
+                write!(
+                    f,
+                    "what {of} was before is no longer masked, or not in encoded forms: there were too many values"
+                )
+            }
             Notice::Restarting => f.write_str("new values: the program was restarted"),
             Notice::Replaced => f.write_str("new values stand in their places"),
             Notice::NotReplaced(error) => write!(f, "new values cannot be used, the old ones stay: {error}"),
+            Notice::Lost(error) => {
+                write!(f, "what the program prints cannot be written, and is lost until it can be again: {error}")
+            }
         }
     }
 }
@@ -99,7 +124,7 @@ pub fn run(
         set_child_subreaper(Some(getpid())).doing("waiting for the children of others")?;
     }
     let (tell, events) = mpsc::channel();
-    let told = tell.clone();
+    let (told, told_lost) = (tell.clone(), tell.clone());
     let _listening = Listening::begin(&[], move |arrived| {
         let _ = tell.send(Event::Signal(arrived));
     })?;
@@ -111,17 +136,21 @@ pub fn run(
     if plan.printing == Printing::Masked {
         mask.unmasked().iter().for_each(|unmasked| say(Notice::Unmasked(unmasked.clone())));
     }
-    let live = Live::new(mask);
+    let live = Live::new(mask, move |error| {
+        let _ = told_lost.send(Event::Lost(error));
+    });
     let stand = Stand::build(plan, &values, &helper)?;
     let running = Running::start(plan, &stand, &live, &helper)?;
     let (next, kill_at, is_whole, is_over) = (None, None, true, false);
     let helper = helper.as_slice();
-    Run { plan, helper, live, current: values, is_whole, is_over, stand, running, next, kill_at, say }.watch(&events)
+    let (current, former) = (values, Former::default());
+    Run { plan, helper, live, current, former, is_whole, is_over, stand, running, next, kill_at, say }.watch(&events)
 }
 
 enum Event {
     Signal(Arrived),
     Values(Values),
+    Lost(rustix::io::Errno),
 }
 
 struct Run<'a> {
@@ -130,6 +159,8 @@ struct Run<'a> {
     live: Arc<Live>,
     /// What the program has.
     current: Values,
+    /// What it was given before, in its places, and may have kept. One that begins anew has nothing of the kind.
+    former: Former,
     /// Whether that stands; not after an exchange that failed, perhaps midway.
     is_whole: bool,
     /// Whether somebody ended us: nothing is started any more.
@@ -151,9 +182,11 @@ impl Run<'_> {
                 Ok(Event::Values(values)) => self.change(values),
                 Ok(Event::Signal(arrived)) => {
                     if let Some(ended) = self.signal(arrived)? {
+                        self.finish(events);
                         return Ok(ended);
                     }
                 }
+                Ok(Event::Lost(error)) => self.tell_lost(error),
                 Err(RecvTimeoutError::Timeout) => {
                     if self.kill_at.is_some_and(|at| at <= Instant::now()) {
                         self.kill_at = None;
@@ -165,6 +198,21 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    /// What the program wrote last is carried out, and whether that was lost is said.
+    fn finish(&mut self, events: &Receiver<Event>) {
+        self.running.finish();
+        for event in events.try_iter() {
+            match event {
+                Event::Lost(error) => self.tell_lost(error),
+                Event::Signal(_) | Event::Values(_) => {}
+            }
+        }
+    }
+
+    fn tell_lost(&mut self, error: rustix::io::Errno) {
+        (self.say)(Notice::Lost(error.into()));
     }
 
     fn signal(&mut self, arrived: Arrived) -> Result<Option<Ended>, DeliveryError> {
@@ -242,8 +290,13 @@ impl Run<'_> {
     fn exchange(&mut self, values: Values, signal: Option<Signal>) -> Result<(), DeliveryError> {
         // Masked before it can be read.
         self.mask(&values);
-        self.stand.replace(self.plan, &values)?;
-        self.current = values;
+        if let Err(error) = self.stand.replace(self.plan, &values) {
+            // In some of its places they may stand, and have been read.
+            self.former.take(values, &self.current);
+            return Err(error);
+        }
+        let before = std::mem::replace(&mut self.current, values);
+        self.former.take(before, &self.current);
         (self.say)(Notice::Replaced);
         if let Some(signal) = signal {
             self.running.send(signal);
@@ -251,11 +304,16 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// From now on these too are masked, with whatever the program has and had, of which no more is kept than is masked.
     fn mask(&mut self, values: &Values) {
-        if self.plan.printing == Printing::Masked {
-            let mask = Mask::of_both(values, &self.current);
-            mask.unmasked().iter().for_each(|unmasked| (self.say)(Notice::Unmasked(unmasked.clone())));
-            self.live.renew(mask);
+        match self.plan.printing {
+            Printing::Masked => {
+                let mask = Mask::over(&[values, &self.current], &self.former);
+                self.former.keep(mask.formers());
+                mask.unmasked().iter().for_each(|unmasked| (self.say)(Notice::Unmasked(unmasked.clone())));
+                self.live.renew(mask);
+            }
+            Printing::Inherited => self.former = Former::default(),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Texts with `{{ chy://PATH#FIELD@LABEL }}` in them. Nothing else in double braces is touched: it may be another program's.
+//! Texts with `{{ chy://PATH#FIELD@LABEL }}` in them. Nothing else in double braces is touched: it may be another program's. Where it names
+//! a reference it is refused, and not left in the text as it stands: whoever wrote it meant a value.
 //!
 //! A template holds no secret; a value that is put in is never read as a template.
 
@@ -94,13 +95,13 @@ pub fn pieces<'a>(template: &'a [u8], environment: Option<&str>) -> Result<Vec<P
         // Braces of another program may stand around ours.
         at = open + 1;
         let is_ours = rest.starts_with(Reference::SCHEME.as_bytes());
-        if !is_ours && !is_almost(rest) {
+        if !is_ours && !is_almost(rest) && !between(template, open).is_some_and(names_one) {
             continue;
         }
         let line = template.iter().take(open).filter(|byte| **byte == b'\n').count() + 1;
         let wrong = |says: String| TemplateError::Line { line, says };
         if !is_ours {
-            return Err(wrong("a reference stands between two braces, {{ and }}, and nothing beside it".to_owned()));
+            return Err(wrong(ALONE.to_owned()));
         }
         let close = find(template, CLOSE, inside).filter(|close| close - inside <= PLACE_BYTES_MAX);
         let close = close.ok_or_else(|| wrong("what begins with {{ is not closed".to_owned()))?;
@@ -125,6 +126,21 @@ fn is_almost(rest: &[u8]) -> bool {
     let is_beside = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'-' | b'~' | b'&' | b'=');
     let from = rest.iter().take_while(|byte| is_beside(byte)).count();
     rest.get(from..).is_some_and(|rest| rest.starts_with(Reference::SCHEME.as_bytes()))
+}
+
+/// What stands from these braces to those that close them, on one line; none where others open first, which are looked at for themselves.
+fn between(template: &[u8], open: usize) -> Option<&[u8]> {
+    // From the second brace on: `{{{` opens anew there.
+    let rest = template.get(open + 1..)?;
+    let ends = |pair: &[u8]| pair == OPEN || pair == CLOSE || pair.starts_with(b"\n");
+    let end = rest.windows(OPEN.len()).position(ends)?;
+    rest.get(end..)?.starts_with(CLOSE).then(|| rest.get(..end))?
+}
+
+/// Whether a reference is named anywhere in it, in small letters or not.
+fn names_one(text: &[u8]) -> bool {
+    let scheme = Reference::SCHEME.as_bytes();
+    text.windows(scheme.len()).any(|part| part.eq_ignore_ascii_case(scheme))
 }
 
 /// Puts the values in. The room is taken at once: a text that grows would leave copies of what it held.
@@ -160,6 +176,8 @@ const OPEN: &[u8] = b"{{";
 const CLOSE: &[u8] = b"}}";
 /// Between the braces: more than any reference has.
 const PLACE_BYTES_MAX: usize = 4096;
+const ALONE: &str =
+    "a reference, chy://PATH, stands between two braces, {{ and }}, and nothing beside it, no quote and no other word";
 const WAYS: &str = "write {{ chy://PATH#FIELD@LABEL }}, without #FIELD and @LABEL where it is #value@current";
 
 #[cfg(test)]
@@ -189,6 +207,8 @@ mod tests {
             ("x{{ chy://a }}y", "x{{ chy://b }}y"),
             ("{{{ chy://b#user@previous }}}", "{bob}"),
             ("{{ .Values.name }} {{{{ chy://b#user@previous }}}} {{", "{{ .Values.name }} {{bob}} {{"),
+            ("{{ of {{ chy://b#user@previous }} }}", "{{ of bob }}"),
+            ("{{ a }} 'chy://b' {{ c\nchy://b }} {{", "{{ a }} 'chy://b' {{ c\nchy://b }} {{"),
         ] {
             assert_eq!(render(template, 100).as_deref(), Ok(text), "{template}");
         }
@@ -200,7 +220,13 @@ mod tests {
         for (template, word) in [
             ("a\nb {{ chy://a ", "line 2 of the template: what begins with {{ is not closed"),
             ("{{ chy:// }}", "line 1"),
-            ("x\n{{- chy://a -}}", "line 2 of the template: a reference stands between two braces"),
+            ("x\n{{- chy://a -}}", "line 2 of the template: a reference, chy://PATH, stands between two braces"),
+            ("{{-\nchy://a }}", "line 1 of the template: a reference, chy://PATH"),
+            ("\n{{ \"chy://a\" }}", "line 2 of the template: a reference, chy://PATH"),
+            ("'{{'chy://a'}}'", "no quote"),
+            ("{{ .x }} {{secret \"chy://a\"}}", "no other word"),
+            ("{{{ \"chy://a\" }}}", "line 1 of the template: a reference, chy://PATH"),
+            ("{{ CHY://a }}", "line 1 of the template: a reference, chy://PATH"),
             ("\n\n{{ chy://a@@ }}", "line 3"),
             (&long, "is not closed"),
         ] {

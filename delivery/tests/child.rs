@@ -4,7 +4,7 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
@@ -231,6 +231,62 @@ fn new_values_stand_before_the_signal_and_both_are_masked() {
     assert_eq!(out, format!("[hidden]\n[hidden]\n{0}\n{0}\n", &NEWER[7..15]));
     assert!(err.contains("notice: new values stand in their places"), "{err}");
     assert_eq!(home.left(), Vec::<String>::new());
+}
+
+#[test]
+fn whatever_a_program_was_given_stays_masked_while_it_runs() {
+    let script = format!(
+        "d=$CREDENTIALS_DIRECTORY; was=$(cat $d/a); trap : HUP; echo ready; \
+         for value in {SECOND} {NEWER}; do until grep -q $value $d/a; do sleep 0.01; done; \
+         echo \"$was $(cut -c 8-15 $d/a)\"; done; exit 9"
+    );
+    for on_change in ["replace", "signal"] {
+        let mut parent = Parent::start(&[FIRST], &["file=a", on_change], &["/bin/sh", "-c", &script]);
+        assert_eq!(parent.line(), "ready");
+        for value in [SECOND, NEWER] {
+            parent.home.change(&[value]);
+            assert_eq!(parent.line(), format!("[hidden] {}", &value[7..15]), "{on_change}");
+        }
+        let (status, _, err, _) = parent.end();
+        assert_eq!(status.code(), Some(9), "{on_change}: {err}");
+    }
+}
+
+/// A limit of the size of files is to whoever writes what a full disk is, and whoever is not root can set one.
+#[test]
+fn what_cannot_be_written_is_lost_which_is_said_once_and_the_program_goes_on() {
+    let home = Home::new(&[]);
+    let (log, go) = (home.runtime().join("log"), home.runtime().join("go"));
+    let limited = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
+    let script = "printf '%03000d' 0; while [ ! -e $XDG_RUNTIME_DIR/go ]; do sleep 0.01; done; echo after; exit 7";
+    let mut under = std::process::Command::new("/bin/sh");
+    under.args(["-c", limited, "sh", env!("CARGO_BIN_EXE_chancery-delivery-parent"), "--", "/bin/sh", "-c", script]);
+    let variables = home.command(&[], &[]);
+    under.envs(variables.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+    let mut child = under.stdin(Stdio::null()).stdout(file).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut err, mut said) = (BufReader::new(child.stderr.take().unwrap()), String::new());
+    while !said.contains("cannot be written") {
+        assert_ne!(err.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    // There is room again.
+    std::fs::OpenOptions::new().write(true).truncate(true).open(&log).unwrap();
+    std::fs::write(&go, "").unwrap();
+    err.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(7), "{said}");
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "after\n");
+    assert_eq!(said.matches("cannot be written").count(), 1, "{said}");
+}
+
+/// What it printed last may find no room either.
+#[test]
+fn what_is_lost_at_the_end_is_said_too() {
+    let home = Home::new(&[]);
+    let mut command = home.command(&[], &["/bin/sh", "-c", "echo last; exit 7"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = command.stdout(full).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.matches("cannot be written").count()), (Some(7), 1), "{said}");
 }
 
 #[test]

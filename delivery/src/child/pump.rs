@@ -12,22 +12,33 @@ use zeroize::Zeroizing;
 use crate::error::{DeliveryError, Doing};
 use crate::masking::{Filter, Mask};
 
-/// The mask in force, exchanged under running pumps.
-pub struct Live(RwLock<Arc<Mask>>);
+/// The mask in force, exchanged under running pumps; and who is told when something of theirs is lost.
+pub struct Live {
+    mask: RwLock<Arc<Mask>>,
+    has_lost: AtomicBool,
+    lost: Box<dyn Fn(Errno) + Send + Sync>,
+}
 
 impl Live {
-    /// Begins with this one.
-    pub fn new(mask: Mask) -> Arc<Live> {
-        Arc::new(Live(RwLock::new(Arc::new(mask))))
+    /// Begins with this mask. The first time that something printed cannot be written, `lost` is told why.
+    pub fn new(mask: Mask, lost: impl Fn(Errno) + Send + Sync + 'static) -> Arc<Live> {
+        let (mask, has_lost) = (RwLock::new(Arc::new(mask)), AtomicBool::new(false));
+        Arc::new(Live { mask, has_lost, lost: Box::new(lost) })
     }
 
     /// From the next bytes on this one.
     pub fn renew(&self, mask: Mask) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mask);
+        *self.mask.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mask);
     }
 
     fn get(&self) -> Arc<Mask> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.mask.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn tell_lost(&self, error: Errno) {
+        if !self.has_lost.swap(true, Ordering::SeqCst) {
+            (self.lost)(error);
+        }
     }
 }
 
@@ -131,14 +142,21 @@ fn carry_out(source: &OwnedFd, kind: Kind, sink: BorrowedFd<'_>, live: &Live, sh
                 filter.feed(bytes.get(..count).unwrap_or_default(), &mut out);
             }
         }
-        if write_all(sink, &out).is_err() {
+        match write_all(sink, &out) {
+            Ok(()) => {}
             // Nobody reads us: the program learns it at its next write, as if it had written there itself.
-            return;
+            Err(Errno::PIPE) => return,
+            // A full disk, a limit, a disk that fails: the program could have gone on, and a pipe that ends would kill it. There may be
+            // room again for what comes next.
+            Err(error) => live.tell_lost(error),
         }
         out.clear();
     }
     filter.finish(&mut out);
-    let _ = write_all(sink, &out);
+    match write_all(sink, &out) {
+        Ok(()) | Err(Errno::PIPE) => {}
+        Err(error) => live.tell_lost(error),
+    }
 }
 
 fn carry_in(terminal: &OwnedFd, shared: &Shared) {

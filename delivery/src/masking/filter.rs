@@ -80,8 +80,6 @@ impl Drop for Filter {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write;
-
     use base64::Engine;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE};
     use proptest::prelude::*;
@@ -155,14 +153,7 @@ mod tests {
 
     fn forms(value: &[u8], around: &[u8]) -> Vec<Vec<u8>> {
         let text = [around, value, around].concat();
-        let percent = value.iter().fold(String::new(), |mut text, byte| {
-            let _ = match byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
-                true => write!(text, "{}", char::from(*byte)),
-                false => write!(text, "%{byte:02X}"),
-            };
-            text
-        });
-        let mut all = vec![value.to_vec(), hex::encode(value).into(), hex::encode_upper(value).into(), percent.into()];
+        let mut all = vec![value.to_vec(), hex::encode(value).into(), hex::encode_upper(value).into()];
         all.extend([STANDARD.encode(&text).into_bytes(), URL_SAFE.encode(&text).into_bytes()]);
         if let Ok(text) = std::str::from_utf8(value) {
             all.push(serde_json::to_vec(text).unwrap());
@@ -176,7 +167,7 @@ mod tests {
             "[ab]{4,12}".prop_map(String::into_bytes),
             "[ -~]{4,90}".prop_map(String::into_bytes),
             "([ -~]{0,30}\n){1,6}[!-~]{4}".prop_map(String::into_bytes),
-            prop::collection::vec(any::<u8>(), 4..200),
+            prop::collection::vec(any::<u8>(), 4..100),
         ]
     }
 

@@ -21,7 +21,7 @@ impl Value {
     }
 
     /// Whether it is the same, in a time that depends on the lengths alone.
-    fn equals(&self, other: &Value) -> bool {
+    pub(crate) fn equals(&self, other: &Value) -> bool {
         let (one, two) = (self.expose(), other.expose());
         one.len() == two.len() && one.iter().zip(two).fold(0_u8, |differing, (a, b)| differing | (a ^ b)) == 0
     }
@@ -61,6 +61,11 @@ impl Values {
             differing += usize::from(other.get(reference).is_none_or(|one| !one.equals(value)));
         }
         self.0.len() == other.0.len() && differing == 0
+    }
+
+    /// Those that another set does not have, or has otherwise.
+    pub(crate) fn without(self, other: &Values) -> impl Iterator<Item = (Reference, Value)> {
+        self.0.into_iter().filter(move |(reference, value)| other.get(reference).is_none_or(|one| !one.equals(value)))
     }
 }
 

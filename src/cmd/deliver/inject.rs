@@ -32,8 +32,8 @@ Examples:
   echo 'dsn={{ chy://prod/db#dsn }}' | chancery inject | app --config -
 
 What is written {{ chy://PATH#FIELD@LABEL }} becomes its value, and nothing else is touched: no other braces, and no braces of a value. \
-A template holds no secret, and may be committed. {env} in a reference is the environment that --environment names, or the default of \
-.chancery.toml.
+Braces with chy:// and something beside it, as quotes, are refused by their line. A template holds no secret, and may be committed. {env} \
+in a reference is the environment that --environment names, or the default of .chancery.toml.
 
 The file is written whole or not at all; where one secret is missing, nothing is. Without --mode nobody but its owner may read it, and a \
 file that others may read is not replaced. A file that is replaced keeps its owner and its mode. On a disk it stays: /run and /dev/shm are \

@@ -42,9 +42,10 @@ of this user, in a folder in memory that goes with the program, whose path is in
 whoever sees a crash report or a debug page of it: it is the last choice. Root reads all. CHANCERY_TOKEN is taken out of the program's \
 environment: it reads more than was given.
 
-What the program prints is masked: values, and their usual encodings, are shown as [hidden]. Signals are passed on, and the program's exit \
-code is ours; a program that was ended by a signal ends us by the same. Where we are killed (kill -9, or a signal that cannot be passed \
-on, as the real-time ones) the program is sent TERM, and five seconds later KILL.
+What the program prints is masked: values, and their usual encodings, are shown as [hidden], and so is what it was given before a new \
+version; what cannot be masked is said. What cannot be written (a full disk) is lost, which is said once, and the program goes on. \
+Signals are passed on, and the program's exit code is ours; a program that was ended by a signal ends us by the same. Where we are \
+killed (kill -9, or a signal that cannot be passed on, as the real-time ones) the program is sent TERM, and five seconds later KILL.
 
 With --cache DIR it starts from what was kept where the server is away, for as long as the server allowed, and says so; CHANCERY_SOURCE \
 tells it: live, or cache. While it runs, what is kept is kept fresh. A refusal never leads to the cache.
@@ -214,7 +215,7 @@ async fn start(mut args: Args, global: &Global) -> Result<Ended, Failure> {
     };
     // This is the thread of `main`; what watches goes on in others meanwhile.
     let mut say = |notice: Notice| {
-        if !quiet || matches!(notice, Notice::NotReplaced(_)) {
+        if !quiet || notice.is_failure() {
             output::notice(&notice.to_string(), as_json);
         }
     };
