@@ -8,8 +8,8 @@ mod tile;
 
 pub use merkle::leaf_hash;
 pub(crate) use merkle::{FullTile, Hash, Tree, fold_edge, tile_root};
-pub use note::{check_verifier_key, verifier_key};
 pub(crate) use note::{Checkpoint, LogKey, check_origin, checkpoint_text, parse_text, sign_note};
+pub use note::{check_verifier_key, verifier_key};
 pub(crate) use path::path_among;
 pub use path::{root_by_path, signed_head};
 pub(crate) use read::{entries, inclusion_proof, inclusion_proof_by, tile};
