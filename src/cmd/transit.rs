@@ -54,8 +54,8 @@ Examples:
   chancery transit rewrap payments sealed > sealed.new
   chancery transit encrypt tenants note --context tenant-7 --bind row-12
 
-With --lines each line is one, in batches of 1000: one entry of the log each. Lines stay where they
-stand: of one that comes to nothing there is an empty line, and in `rewrap` the text as it was;
+With --lines each line is one, in batches of 1000: one entry of the log each. Lines stay where they \
+stand: of one that comes to nothing there is an empty line, and in `rewrap` the text as it was; \
 which they are is said at the end, and the exit is 1. One that is not of lines has at most 1 MiB.";
 
 const DATA_KEY: &str = "\
