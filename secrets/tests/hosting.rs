@@ -162,6 +162,29 @@ fn a_host_that_was_silent_makes_room_for_another_and_one_that_speaks_does_not() 
 }
 
 #[test]
+fn hosts_that_come_at_the_same_moment_take_no_more_places_than_there_are() {
+    on_sqlite(|database| async move {
+        let (house, keys) = house(&database).await;
+        house.put_as(KEY, drawn(false)).await.unwrap();
+        for number in 3..=REPORTS_MAX {
+            says(&house, &keys, &format!("host{number}"), &[]).await.unwrap();
+        }
+        let mut coming = tokio::task::JoinSet::new();
+        for number in 0..16 {
+            let (keys, grant) = (keys.clone(), house.grant(Action::ListSecrets, KEY));
+            coming.spawn(async move {
+                keys.report(grant, (&path(KEY), &owner("web")), (format!("new{number}").as_str(), Vec::new())).await
+            });
+        }
+        let came = coming.join_all().await;
+        assert_eq!(came.iter().filter(|outcome| outcome.is_ok()).count(), 2, "{came:?}");
+        let is_full = |outcome: &Result<_, SecretError>| matches!(outcome, Err(SecretError::Conflict(_)));
+        assert_eq!(came.iter().filter(|outcome| is_full(outcome)).count(), 14, "{came:?}");
+        assert_eq!(hosts(&keys).await.len(), REPORTS_MAX);
+    });
+}
+
+#[test]
 fn a_host_is_forgotten_by_hand_and_may_speak_again() {
     on_sqlite(|database| async move {
         let (house, keys) = house(&database).await;

@@ -5,8 +5,11 @@
 //! 3. `collect`: who asked, with enough approvals, under the profile that was approved. *It is taken first, then signed*: a crash in
 //!    between costs a new request and never a second certificate.
 
+use std::sync::Arc;
+
 use policy::{Action, Actor, Holder, Resource, Timestamp};
 use store::{ActorStamp, Issued, Record, RecordFilter, StoreError};
+use tokio::sync::Mutex;
 
 use crate::approvals::waiting::{Said, Waiting, WaitingState};
 use crate::craft::leaf::{Certifier, CertifyRequest, Lifetime};
@@ -19,10 +22,17 @@ use crate::waits;
 /// Who keeps them.
 #[derive(Clone)]
 pub(crate) struct Approvals {
-    pub(crate) certifier: Certifier,
+    certifier: Certifier,
+    /// Held by whoever asks, from counting to writing: two at once would both find the last place.
+    asking: Arc<Mutex<()>>,
 }
 
 impl Approvals {
+    /// Of requests for what this one certifies.
+    pub(crate) fn new(certifier: Certifier) -> Approvals {
+        Approvals { certifier, asking: Arc::default() }
+    }
+
     /// Writes a request down that others are to approve; what could not be issued is refused now.
     pub(crate) async fn ask(&self, actor: &Actor, request: CertifyRequest) -> Result<(String, Waiting), CaError> {
         let office = &self.certifier.office;
@@ -44,6 +54,7 @@ impl Approvals {
             return Err(CaError::BadRequest { what: "request", detail: format!("{}: {}", against.what, against.why) });
         }
         let holder = Holder::of(actor).to_string();
+        let _asking = self.asking.lock().await;
         self.check_room(&holder).await?;
         let waiting = Waiting {
             profile: profile.name().to_owned(),

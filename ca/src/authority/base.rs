@@ -84,7 +84,7 @@ impl Inner {
             registrar: Registrar::new(ledger.clone(), pool.clone()),
         };
         let certifier = Certifier { office: office.clone() };
-        let approvals = Approvals { certifier: certifier.clone() };
+        let approvals = Approvals::new(certifier.clone());
         let code = CodeSigner::new(office.clone(), certifier.clone(), pool.clone(), *instance);
         let ssh = SshSigner { office: office.clone(), world: world.clone() };
         let desks = Arc::new(Desks::open(Publisher::open(office.clone(), world.clone()).await));

@@ -131,6 +131,25 @@ async fn a_request_that_nobody_approves_ends_and_one_person_has_twenty() {
     authority.ask(&ann, server_request(&["www.example.com"])).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_of_the_same_moment_take_no_more_places_than_there_are() {
+    let house = House::at("2027-03-01T12:00:00Z").await;
+    let authority = approving(&house, 1).await;
+    let ann = person("ann", Role::Issuer);
+    for _ in 0..18 {
+        authority.ask(&ann, server_request(&["www.example.com"])).await.unwrap();
+    }
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (authority, ann, wish) = (authority.clone(), ann.clone(), server_request(&["www.example.com"]));
+        asking.spawn(async move { authority.ask(&ann, wish).await.map(drop) });
+    }
+    let (taken, full): (Vec<_>, Vec<_>) = asking.join_all().await.into_iter().partition(Result::is_ok);
+    assert_eq!((taken.len(), full.len()), (2, 6), "{full:?}");
+    full.into_iter().for_each(|refused| says(refused, "20 requests of yours wait"));
+    assert_eq!(authority.requests(&ann, true, None).await.unwrap().items.len(), 20);
+}
+
 /// A serial is no other person.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewed_certificate_leaves_no_more_requests_to_wait() {

@@ -1,5 +1,8 @@
 //! What hosts ask, and what they say.
 
+use std::sync::Arc;
+
+use futures_util::lock::Mutex;
 use policy::{Action, Grant, Owner};
 use store::{Record, RecordFilter};
 
@@ -16,6 +19,8 @@ use crate::vault::{Secret, Standing, Vault};
 pub struct HostKeys {
     vault: Vault,
     rotations: Rotations,
+    /// Held by whoever brings a host more, from counting to writing: they come seldom, and two at once would both find the last place.
+    coming: Arc<Mutex<()>>,
 }
 
 /// A public key that hosts are to have.
@@ -41,7 +46,7 @@ pub struct KeysInForce {
 impl HostKeys {
     /// Of the secrets of this vault, and what their rotations say of them.
     pub fn new(vault: Vault, rotations: Rotations) -> HostKeys {
-        HostKeys { vault, rotations }
+        HostKeys { vault, rotations, coming: Arc::default() }
     }
 
     /// The public keys that hosts are to have of a secret: of the version that is current, of the one that is to be, and of the one before
@@ -107,7 +112,7 @@ impl HostKeys {
         let version = self.vault.ledger().record_version(REPORT, &id);
         let mut report = HostReport { host, fingerprints, since: now, at: now, version };
         report.check()?;
-        let mut records = Vec::new();
+        let (mut records, mut _coming) = (Vec::new(), None);
         match of_one(self.standing(&id).await)? {
             Some(Some(there)) if there.fingerprints == report.fingerprints => {
                 if !there.is_due(now) {
@@ -118,7 +123,10 @@ impl HostKeys {
             Some(Some(there)) => report.version = there.version,
             // What somebody altered has its alarm, and says nothing: what the host says now takes its place.
             None => {}
-            Some(None) => records.extend(self.room((path, owner), &grant, now).await?),
+            Some(None) => {
+                _coming = Some(self.coming.lock().await);
+                records.extend(self.room((path, owner), &grant, now).await?);
+            }
         }
         records.push(report.record((path, owner), &grant)?);
         self.vault.ledger().record(records).await?;
@@ -202,5 +210,5 @@ impl HostKeys {
     }
 }
 
-/// More than may stand: where two came at the same moment both are shown.
+/// More than may stand: where hosts came at several nodes at the same moment all are shown.
 const PAGE_MAX: usize = 1_000;
