@@ -1,7 +1,7 @@
 //! What this room answers instead of a credential; variants are named for what the caller can do about it.
 
 use hsm::HsmError;
-use policy::{Holder, Refusal};
+use policy::{Actor, Refusal};
 use store::{RefusalEntry, StoreError};
 
 use crate::intake::CsrError;
@@ -117,7 +117,7 @@ pub struct LintFailure {
     /// The leaf it becomes.
     pub(crate) leaf: Box<RefusalEntry>,
     /// Of whom it is counted.
-    pub(crate) holder: Box<Holder>,
+    pub(crate) actor: Box<Actor>,
 }
 
 impl LintFailure {

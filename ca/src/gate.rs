@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use policy::{Action, Actor, Grant, Holder, Owner, Refusal, Resource};
+use policy::{Action, Actor, Grant, Owner, Refusal, Resource};
 use store::{Ledger, RefusalEntry, StoreError};
 use tokio::task::JoinSet;
 
 use crate::error::{CaError, LintFailure};
-use crate::refused::{Crowd, Noted, RefusalState};
+use crate::refused::{Counting, Crowd, Noted, RefusalState};
 use crate::rules::Rules;
 
 /// Where every request passes.
@@ -47,7 +47,7 @@ impl Gate {
             Ok(grant) => Ok(grant),
             Err(refusal) => {
                 let leaf = RefusalEntry::new(&refusal, target(&resource));
-                Box::pin(self.refusals.write(leaf, Holder::of(actor))).await?;
+                Box::pin(self.refusals.write(leaf, actor)).await?;
                 Err(CaError::Refused(refusal))
             }
         }
@@ -57,9 +57,11 @@ impl Gate {
     /// it would cost twenty times as much as the answer, in the place of others' answers.
     pub(crate) fn judge(&self, actor: &Actor, action: Action, resource: &Resource) -> Result<Grant, Refusal> {
         let policies = self.rules.policies();
-        policies.decide_briefly(actor, action, resource).or_else(|brief| match self.refusals.is_counting(actor) {
-            true => Err(brief),
-            false => policies.decide(actor, action, resource),
+        policies.decide_briefly(actor, action, resource).or_else(|brief| match self.refusals.counting(actor) {
+            Counting::Not => policies.decide(actor, action, resource),
+            Counting::Apart => Err(brief),
+            // It may be his first: nobody told him the reason.
+            Counting::Together => Err(brief.among_many()),
         })
     }
 
@@ -101,7 +103,7 @@ impl Refusals {
         if leaf.actor.proof == "system" && !self.is_news(leaf) {
             return failure.into();
         }
-        match self.write((**leaf).clone(), *failure.holder).await {
+        match self.write((**leaf).clone(), &failure.actor).await {
             Ok(()) => failure.into(),
             Err(error) => error,
         }
@@ -130,8 +132,8 @@ impl Refusals {
         outcome
     }
 
-    fn is_counting(&self, actor: &Actor) -> bool {
-        self.crowd.is_counting(Holder::of(actor), Instant::now())
+    fn counting(&self, actor: &Actor) -> Counting {
+        self.crowd.counting(actor, Instant::now())
     }
 
     /// What was refused beyond what is leaves of its own, and to whom very often.
@@ -139,8 +141,8 @@ impl Refusals {
         self.crowd.state(Instant::now())
     }
 
-    async fn write(&self, refusal: RefusalEntry, holder: Holder) -> Result<(), CaError> {
-        match self.crowd.note(refusal, holder, Instant::now()) {
+    async fn write(&self, refusal: RefusalEntry, actor: &Actor) -> Result<(), CaError> {
+        match self.crowd.note(refusal, actor, Instant::now()) {
             Noted::Told(place, leaf) => self.ledger.refuse(leaf).await.inspect_err(|_| self.crowd.untold(place))?,
             Noted::Counting(place, leaf) => self.ledger.refuse(leaf).await.inspect_err(|_| self.crowd.unsaid(place))?,
             Noted::Counted => return Ok(()),

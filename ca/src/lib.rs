@@ -98,7 +98,8 @@ pub use listed::Listed;
 pub use parts::Parts;
 pub use profiles::{Profile, ProfileError, ProfileKind, Profiles};
 pub use refused::{
-    INSISTENT_FROM, Insistent, REFUSALS_WINDOW_SECS, REFUSED_APART_MAX, REFUSED_APART_OF_KIN_MAX, RefusalState,
+    INSISTENT_FROM, InCommon, Insistent, REFUSALS_WINDOW_SECS, REFUSED_APART_MAX, REFUSED_APART_OF_KIN_MAX,
+    RefusalState,
 };
 pub use status::{
     Act, BroughtResponse, Meant, OCSP_RESPONSE_BYTES_MAX, OcspAnswer, OcspState, Proposal, Published, PublishedCrl,

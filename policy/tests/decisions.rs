@@ -245,6 +245,25 @@ fn a_refusal_names_actor_act_and_rule() {
 }
 
 #[test]
+fn who_is_one_of_many_is_not_told_that_he_heard_the_reason() {
+    let policies = policies();
+    let briefly = |action| {
+        let (nobody, on) = (actor(&[], &["web"]), tls("web", &["a.example.internal"]));
+        policies.decide_briefly(&nobody, action, &on).expect_err("refused")
+    };
+    let brief = briefly(Action::IssueCertificate);
+    assert_eq!(brief.missing, Refusal::BRIEFLY);
+    let told = brief.clone().among_many();
+    assert_eq!(told, Refusal { missing: Refusal::AMONG_MANY.to_owned(), ..brief });
+    assert!(!told.missing.contains("the first refusals had it"), "{}", told.missing);
+    // What nobody had to look for is told to each.
+    let many = (0..=MAX_NAMES).map(|n| Name::parse(&format!("n{n}.example.internal")).unwrap()).collect();
+    let on = Resource::certificate(Some(owner("web")), "tls-server", many);
+    let known = policies.decide_briefly(&actor(&[], &["web"]), Action::IssueCertificate, &on).expect_err("refused");
+    assert_eq!(known.clone().among_many(), known);
+}
+
+#[test]
 fn who_may_not_ask_learns_nothing_of_an_owners_rules() {
     let policies = policies();
     let stranger = actor(&[Role::Auditor], &["db"]);

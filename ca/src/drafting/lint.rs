@@ -8,7 +8,6 @@
 
 use std::sync::Arc;
 
-use policy::Holder;
 use store::{ActorStamp, Entry, Kind, RefusalEntry};
 
 use crate::drafting::craft::Craft;
@@ -78,8 +77,8 @@ impl<C: Craft> Draft<C> {
             }
             false => {
                 let leaf = Box::new(leaf(&self.entry, &findings.0));
-                let holder = Box::new(Holder::of(self.grant.actor()));
-                Err(LintFailure { findings: findings.0, leaf, holder })
+                let actor = Box::new(self.grant.actor().clone());
+                Err(LintFailure { findings: findings.0, leaf, actor })
             }
         }
     }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use policy::Holder;
+use policy::{Actor, Holder};
 use store::RefusalEntry;
 
 use crate::refused::place::{Place, place};
-use crate::refused::window::{INSISTENT_FROM, Noted, Sum, Window};
+use crate::refused::window::{INSISTENT_FROM, InCommon, Noted, Sum, Window};
 
 /// What was refused beyond what is leaves of its own, for whoever watches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,12 +30,25 @@ pub struct RefusalState {
 /// Somebody who was refused [`INSISTENT_FROM`] times or more since his window began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Insistent {
-    /// Who, by the last credential of his.
+    /// Who, by the credential of his first refusal: of it the log has leaves, and of those after it only a number may be there.
     pub actor: String,
     /// Whether it was by several of his certificates: the log has each by its serial.
     pub by_several: bool,
+    /// By what all his certificates are found; none where it is no certificate, or one without a DNS name or address.
+    pub in_common: Option<InCommon>,
     /// How often, in a window of at most [`REFUSALS_WINDOW_SECS`](super::REFUSALS_WINDOW_SECS).
     pub times: u64,
+}
+
+/// Whether somebody's refusals are counted by now, and no leaf says of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// His next one is a leaf of its own.
+    Not,
+    /// He had as many as are leaves.
+    Apart,
+    /// He and others together had: his own first may be among those that are counted.
+    Together,
 }
 
 /// The refusals of this node's actors. Cheap to clone.
@@ -55,13 +68,13 @@ struct Memory {
 }
 
 impl Crowd {
-    /// Notes a refusal of a holder, and says what becomes of it.
-    pub(crate) fn note(&self, refusal: RefusalEntry, holder: Holder, now: Instant) -> Noted {
+    /// Notes a refusal of an actor, by his holder, and says what becomes of it.
+    pub(crate) fn note(&self, refusal: RefusalEntry, actor: &Actor, now: Instant) -> Noted {
         let mut memory = self.memory();
         memory.close(now);
-        let place = place(&memory.open, Place::Own(holder));
+        let place = place(&memory.open, Place::Own(Holder::of(actor)));
         let is_first = !memory.open.contains_key(&place);
-        let window = memory.open.entry(place).or_insert_with(|| Window::new(&refusal, now));
+        let window = memory.open.entry(place).or_insert_with(|| Window::new(&refusal, InCommon::of(actor), now));
         let noted = window.note(refusal, place);
         warn(window, place, is_first);
         if place.is_shared() {
@@ -73,11 +86,15 @@ impl Crowd {
         noted
     }
 
-    /// Whether a holder's refusals are counted by now, and no leaf says of what.
-    pub(crate) fn is_counting(&self, holder: Holder, now: Instant) -> bool {
+    /// Whether the refusals of an actor's holder are counted by now.
+    pub(crate) fn counting(&self, actor: &Actor, now: Instant) -> Counting {
         let memory = self.memory();
-        let place = place(&memory.open, Place::Own(holder));
-        memory.open.get(&place).is_some_and(|window| window.is_counting(now))
+        let place = place(&memory.open, Place::Own(Holder::of(actor)));
+        match memory.open.get(&place).is_some_and(|window| window.is_counting(now)) {
+            false => Counting::Not,
+            true if place.is_shared() => Counting::Together,
+            true => Counting::Apart,
+        }
     }
 
     /// A refusal did not become a leaf: it is not among those that are.
@@ -163,7 +180,11 @@ impl Memory {
 /// Somebody, where he is refused so often.
 fn insists(window: &Window) -> Option<Insistent> {
     let (times, by_several) = (window.times(), window.is_by_several());
-    (times >= INSISTENT_FROM).then(|| Insistent { actor: window.actor().to_owned(), by_several, times })
+    if times < INSISTENT_FROM {
+        return None;
+    }
+    let (actor, in_common) = (window.actor().to_owned(), window.in_common().cloned());
+    Some(Insistent { actor, by_several, in_common, times })
 }
 
 /// The lines of the service's log: one when places begin to be shared, and one of whoever is refused very often.

@@ -15,8 +15,8 @@ mod window;
 
 mod crowd;
 
-pub(crate) use crowd::Crowd;
+pub(crate) use crowd::{Counting, Crowd};
 pub use crowd::{Insistent, RefusalState};
 pub use place::{REFUSED_APART_MAX, REFUSED_APART_OF_KIN_MAX};
 pub(crate) use window::Noted;
-pub use window::{INSISTENT_FROM, REFUSALS_WINDOW_SECS};
+pub use window::{INSISTENT_FROM, InCommon, REFUSALS_WINDOW_SECS};

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use policy::{Actor, Name, Owner, Proof};
 use store::RefusalEntry;
 
 use crate::refused::place::Place;
@@ -15,8 +16,21 @@ pub(super) struct Window {
     counted: u64,
     /// Whether it was by several credentials.
     by_several: bool,
+    /// Whose leaf was the first: the leaves of him are there before the window is over.
+    first: String,
+    /// What all certificates of the one who came first have in common.
+    in_common: Option<InCommon>,
     /// What was refused last: by it the number is told.
     last: RefusalEntry,
+}
+
+/// By what all certificates of a holder are found: of his owner, with one of his names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InCommon {
+    /// The owner; none where they are nobody's.
+    pub owner: Option<Owner>,
+    /// The first of the names that is a DNS name or an address: nothing in it but a star means anything to a shell.
+    pub name: Name,
 }
 
 /// What becomes of a refusal.
@@ -43,14 +57,19 @@ pub(crate) struct Sum {
 
 impl Window {
     /// One that begins now, with this refusal to come.
-    pub(super) fn new(first: &RefusalEntry, now: Instant) -> Window {
-        Window { since: now, told: 0, is_said: false, counted: 0, by_several: false, last: first.clone() }
+    pub(super) fn new(first: &RefusalEntry, in_common: Option<InCommon>, now: Instant) -> Window {
+        let (last, first) = (first.clone(), first.actor.id.clone());
+        Window { since: now, told: 0, is_said: false, counted: 0, by_several: false, first, in_common, last }
     }
 
     pub(super) fn note(&mut self, refusal: RefusalEntry, place: Place) -> Noted {
         self.by_several |= refusal.actor.id != self.last.actor.id;
         self.last = refusal.clone();
         if self.told < TOLD_MAX {
+            if self.told == 0 {
+                // Those before it did not become leaves.
+                self.first.clone_from(&refusal.actor.id);
+            }
             self.told += 1;
             return Noted::Told(place, refusal);
         }
@@ -97,15 +116,36 @@ impl Window {
         self.by_several
     }
 
-    /// Who was refused last.
+    /// Who was refused first, of those of whom there is a leaf.
     pub(super) fn actor(&self) -> &str {
-        &self.last.actor.id
+        &self.first
+    }
+
+    /// By what all his certificates are found.
+    pub(super) fn in_common(&self) -> Option<&InCommon> {
+        self.in_common.as_ref()
     }
 
     /// What is to be told of it; none where nothing was counted.
     pub(super) fn sum(self, place: Place) -> Option<Sum> {
         let Window { counted: number, by_several, last, .. } = self;
         (number > 0).then_some(Sum { place, number, windows: 1, by_several, last })
+    }
+}
+
+impl InCommon {
+    /// Of an actor; none where he shows no certificate, or one without such a name.
+    pub(super) fn of(actor: &Actor) -> Option<InCommon> {
+        let is_plain = |name: &&Name| match name {
+            Name::Dns(_) | Name::Ip(_) => true,
+            // Who asked for it chose what stands in it: it is not for a line that somebody pastes.
+            Name::Email(_) | Name::Uri(_) | Name::Upn(_) => false,
+        };
+        let name = match &actor.proof {
+            Proof::ClientCertificate { names, .. } => names.iter().find(is_plain)?.clone(),
+            Proof::Token { .. } | Proof::AcmeKey { .. } | Proof::System => return None,
+        };
+        Some(InCommon { owner: actor.owners.first().cloned(), name })
     }
 }
 

@@ -80,6 +80,19 @@ impl Refusal {
     /// What is told of what was missing where nobody looked for it ([`crate::Policies::decide_briefly`]).
     pub const BRIEFLY: &str =
         "it was refused so often within the hour that nobody looks for the reason any more: the first refusals had it";
+    /// The same for one of many who are counted together: his first refusal may be among those of which nobody told the reason.
+    pub const AMONG_MANY: &str = "more are refused within the hour than are told apart, so that nobody looks for the reason of each: ask an \
+                                  administrator which right it takes, or ask again in an hour";
+
+    /// What is told of one of many who are counted together, where nobody looked for what was missing. What was known without looking
+    /// stays as it is.
+    #[must_use]
+    pub fn among_many(self) -> Refusal {
+        match self.missing == Refusal::BRIEFLY {
+            true => Refusal { missing: Refusal::AMONG_MANY.to_owned(), ..self },
+            false => self,
+        }
+    }
 }
 
 impl fmt::Display for Refusal {

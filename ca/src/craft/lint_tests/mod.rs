@@ -8,8 +8,8 @@ use std::sync::Arc;
 use hsm::testing::TestToken;
 use hsm::{Key, KeyKind, Message, Pool};
 use policy::{
-    Action, Actor, Grant, Holder, Instance, Name, Owner, OwnerRules, Policies, Principal, Proof, Resource,
-    ResourceKind, Role, Serial, Timestamp, World,
+    Action, Actor, Grant, Instance, Name, Owner, OwnerRules, Policies, Principal, Proof, Resource, ResourceKind, Role,
+    Serial, Timestamp, World,
 };
 use serde_json::json;
 use store::{Database, Ledger, LogConfig};
@@ -315,7 +315,7 @@ async fn a_failed_lint_is_a_refusal_by_name_and_a_leaf() {
     let own = || {
         let mut failure = bent().unwrap_err();
         failure.leaf.actor = store::ActorStamp::from(&Actor::system("crl"));
-        *failure.holder = Holder::of(&Actor::system("crl"));
+        *failure.actor = Actor::system("crl");
         failure
     };
     for _ in 0..3 {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use policy::{Actor, Name, Owner, Proof};
+use policy::{Name, Owner, Proof};
 use store::ActorStamp;
 
 use super::*;
@@ -22,7 +22,7 @@ impl House {
 
     /// He asks for something so many windows after the beginning.
     fn refuse(&self, actor: &Actor, target: &str, windows: u32) -> Noted {
-        self.crowd.note(refusal(actor, target), Holder::of(actor), self.at(windows))
+        self.crowd.note(refusal(actor, target), actor, self.at(windows))
     }
 
     fn at(&self, windows: u32) -> Instant {
@@ -108,9 +108,9 @@ fn an_actor_has_so_many_refusals_written_down_and_then_their_number() {
     }
     // Another's are his own.
     assert!(matches!(noted(&other, 0, 0), Noted::Told(_, leaf) if leaf.target == "secret 0"));
-    let counting = |actor: &Actor, windows| house.crowd.is_counting(Holder::of(actor), house.at(windows));
-    assert!(counting(&none, 0) && !counting(&none, 1));
-    assert!(!counting(&other, 0) && !counting(&token("token:third"), 0));
+    let counting = |actor: &Actor, windows| house.crowd.counting(actor, house.at(windows));
+    assert_eq!([counting(&none, 0), counting(&none, 1)], [Counting::Apart, Counting::Not]);
+    assert_eq!([counting(&other, 0), counting(&token("token:third"), 0)], [Counting::Not; 2]);
     // The window is over: how many there were is told once, and the next are leaves again.
     assert!(house.crowd.due(house.begun + WINDOW / 2, false).is_empty());
     assert!(matches!(noted(&none, 7, 1), Noted::Told(_, leaf) if leaf.target == "secret 7"));
@@ -182,7 +182,7 @@ fn whoever_renews_his_certificate_is_counted_as_one() {
     let leaves =
         (0..3 * TOLD_MAX).filter(|serial| is_leaf(&house.refuse(&certificate(*serial, "web", "a.example"), "x", 0)));
     assert_eq!(leaves.count(), TOLD_MAX as usize + 1, "a serial is no second place");
-    assert!(house.crowd.is_counting(Holder::of(&certificate(7_000, "web", "a.example")), house.at(0)));
+    assert_eq!(house.crowd.counting(&certificate(7_000, "web", "a.example"), house.at(0)), Counting::Apart);
     // Nor is he taken for another of his owner, or for one of the same name elsewhere.
     for other in [certificate(7_001, "web", "b.example"), certificate(7_002, "shop", "a.example")] {
         assert!(matches!(house.refuse(&other, "x", 0), Noted::Told(..)));
@@ -205,7 +205,9 @@ fn whoever_has_many_names_takes_no_place_of_others() {
     }
     let state = house.state(0);
     assert_eq!((state.apart, state.nameless), (REFUSED_APART_OF_KIN_MAX, u64::from(TOLD_MAX) + 3));
-    assert!(house.crowd.is_counting(Holder::of(&agent(90_000)), house.at(0)), "the next of them is one of many");
+    let counting = |actor: &Actor| house.crowd.counting(actor, house.at(0));
+    assert_eq!(counting(&agent(90_000)), Counting::Together, "the next of them is one of many");
+    assert_eq!([counting(&agent(0)), counting(&certificate(1, "shop", "a.example"))], [Counting::Not; 2]);
     assert!(matches!(house.refuse(&certificate(1, "shop", "a.example"), "x", 0), Noted::Told(Place::Own(_), _)));
     // Their number is nobody's own, and is theirs.
     let ended = house.due(0, true);
@@ -250,7 +252,42 @@ fn whoever_is_refused_very_often_is_told_of_as_long_as_his_window() {
     house.refuse(&token("token:other"), "secret", 0);
     assert!(house.state(0).insistent.is_empty());
     house.refuse(&token("token:none"), "secret", 0);
-    let told = Insistent { actor: "token:none".to_owned(), by_several: false, times: INSISTENT_FROM };
+    let actor = "token:none".to_owned();
+    let told = Insistent { actor, by_several: false, in_common: None, times: INSISTENT_FROM };
     assert_eq!(house.state(0).insistent, [told]);
     assert!(house.state(1).insistent.is_empty());
+}
+
+#[test]
+fn whoever_is_refused_by_several_certificates_is_named_by_one_of_whom_there_are_leaves() {
+    let house = House::new();
+    // What the register did not take is no leaf: the next one is the first.
+    match house.refuse(&certificate(7, "web", "a.example"), "x", 0) {
+        Noted::Told(place, _) => house.crowd.untold(place),
+        noted @ (Noted::Counting(..) | Noted::Counted) => panic!("{noted:?}"),
+    }
+    let (early, late) = (certificate(8, "web", "a.example"), certificate(9, "web", "a.example"));
+    house.count(&early, 0, 0);
+    for _ in 0..INSISTENT_FROM {
+        assert!(!is_leaf(&house.refuse(&late, "x", 0)), "of this one the log has nothing");
+    }
+    let insistent = house.state(0).insistent;
+    assert_eq!(insistent.len(), 1, "{insistent:?}");
+    assert_eq!((insistent[0].actor.as_str(), insistent[0].by_several), (early.id.as_str(), true));
+    // And all of them are found by what they have in common.
+    let common = InCommon { owner: Some(Owner::parse("web").unwrap()), name: Name::parse("a.example").unwrap() };
+    assert_eq!(insistent[0].in_common.as_ref(), Some(&common));
+}
+
+#[test]
+fn a_name_that_its_holder_words_is_in_no_line_to_paste() {
+    let shows = |names: &[&str]| {
+        let names = names.iter().map(|name| Name::parse(name).unwrap()).collect();
+        let proof = Proof::ClientCertificate { serial: "01".to_owned(), names };
+        InCommon::of(&Actor { proof, ..Actor::system("test") })
+    };
+    assert_eq!(shows(&["uri:spiffe://a.example/x"]), None);
+    let found = shows(&["uri:spiffe://a.example/x", "192.0.2.1"]).unwrap();
+    assert_eq!((found.owner, found.name), (None, Name::parse("192.0.2.1").unwrap()));
+    assert_eq!(InCommon::of(&token("token:none")), None);
 }
