@@ -83,6 +83,7 @@ pub fn unopened(config: &Config, error: &StoreError) -> Failure {
         StoreError::Token(_) => failure(Exit::Unavailable).help(format!(
             "look whether a token opens that has the key that seals, without which nothing begins: `chancery doctor`, and [hsm] in {file}"
         )),
+        StoreError::Full(_) => failure(Exit::Unavailable).help("make room where the register lies, and start again"),
         StoreError::Unavailable(_)
         | StoreError::Unknown(_)
         | StoreError::Unshown(_)

@@ -4,7 +4,8 @@
 //! go to a thread of their own through a bounded queue; what does not fit is counted and the next line says so.
 //!
 //! A warning that is said again and again says nothing new: the same one, word for word, is written at once, then after a minute, ten
-//! minutes, and every hour, with how often it came meanwhile.
+//! minutes, and every hour, with how often it came meanwhile. That a condition changed is no repetition, however often it does: such a
+//! line is always written, so that the last one of a condition says how it is.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -34,6 +35,9 @@ const LAST_LINES_MAX: Duration = Duration::from_secs(1);
 const LAST_LINES_POLL: Duration = Duration::from_millis(5);
 /// When the same warning is written again.
 const AGAIN: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(600), Duration::from_secs(3_600)];
+/// The name of an event by which a condition changes: whoever says it has said the opposite since it was said last. Crates that say
+/// such lines write it beside them (`tracing::warn!(name: "edge", ...)`).
+const EDGE: &str = "edge";
 /// Warnings that are remembered; each is a few bytes.
 const KNOWN_MAX: usize = 1_024;
 
@@ -87,7 +91,7 @@ impl Log {
             .with_ansi(io::stderr().is_terminal() && crate::output::may_colour())
             .log_internal_errors(false)
             .with_writer(Way(queue.clone()))
-            .event_format(Seldom { lines: Format::default().with_target(false), said: Mutex::default() })
+            .event_format(Seldom::new())
             .with_filter(filter);
         tracing_subscriber::registry().with(format).init();
         Log { filter: handle, lines: queue }
@@ -181,10 +185,16 @@ impl<'a> MakeWriter<'a> for Way {
     }
 }
 
-/// Writes a warning seldom.
+/// Writes a warning seldom, and a change always.
 struct Seldom {
     lines: Format,
     said: Mutex<Said>,
+}
+
+impl Seldom {
+    fn new() -> Seldom {
+        Seldom { lines: Format::default().with_target(false), said: Mutex::default() }
+    }
 }
 
 impl<S, N> FormatEvent<S, N> for Seldom
@@ -193,7 +203,7 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        if *event.metadata().level() > Level::WARN {
+        if *event.metadata().level() > Level::WARN || event.metadata().name() == EDGE {
             return self.lines.format_event(context, out, event);
         }
         let mut words = Words(DefaultHasher::new());
@@ -294,6 +304,26 @@ mod tests {
         assert!(said.judge(7, later).is_some());
         assert_eq!(said.judge(7, later + Duration::from_secs(3_600)), Some(0), "quiet for an hour");
         assert_eq!(said.judge(7, later + Duration::from_secs(3_661)), Some(0), "and again from the first step on");
+    }
+
+    #[test]
+    fn that_a_condition_changed_is_written_each_time_and_what_is_repeated_meanwhile_is_not() {
+        let (queue, taken) = sync_channel(QUEUE);
+        let way = Way(Some(Arc::new(Lines { queue, waiting: AtomicU64::new(0), lost: AtomicU64::new(0) })));
+        let format = lines::layer().with_ansi(false).with_writer(way).event_format(Seldom::new());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(format), || {
+            for is_last in [false, false, true] {
+                tracing::warn!(name: EDGE, why = "refused", "the register is away");
+                tracing::warn!("it will be tried again");
+                if !is_last {
+                    tracing::info!("the register is there again");
+                }
+            }
+        });
+        let written: Vec<String> = taken.try_iter().map(|line| String::from_utf8_lossy(&line).into_owned()).collect();
+        let says = ["away", "tried again", "there again", "away", "there again", "away"];
+        assert_eq!(written.len(), says.len(), "{written:?}");
+        assert!(written.iter().zip(says).all(|(line, says)| line.contains(says)), "{written:?}");
     }
 
     #[test]

@@ -287,6 +287,11 @@ impl From<StoreError> for Problem {
                 tracing::debug!(why, "register unavailable");
                 Self::new(Kind::Unavailable, "The register does not answer now.").retry_after(STORE_RETRY_SECS)
             }
+            StoreError::Full(why) => {
+                tracing::debug!(why, "register full");
+                let says = "The register's disk is full: nothing is written until there is room.";
+                Self::new(Kind::Unavailable, says).retry_after(STORE_RETRY_SECS)
+            }
             StoreError::Token(why) => {
                 tracing::debug!(why, "token unavailable");
                 let says = "The token that seals and opens does not answer now, or has not the key; the register does.";
@@ -484,6 +489,7 @@ mod tests {
         let of = |error: StoreError| Problem::from(error);
         for (error, says) in [
             (StoreError::Unavailable("a.db".to_owned()), "The register does not answer"),
+            (StoreError::Full("a.db".to_owned()), "disk is full"),
             (StoreError::Token("gone".to_owned()), "The token"),
             (StoreError::Target("full".to_owned()), "backup"),
             (StoreError::Unshown("cut".to_owned()), "nothing was opened"),

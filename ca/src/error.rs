@@ -146,6 +146,7 @@ impl From<StoreError> for CaError {
             StoreError::Busy { retry_after_secs } => CaError::unavailable(retry_after_secs, e.to_string()),
             // Whether a row was written or not: without its answer nothing was handed to the token.
             StoreError::Unavailable(_)
+            | StoreError::Full(_)
             | StoreError::Token(_)
             | StoreError::Target(_)
             | StoreError::Unshown(_)

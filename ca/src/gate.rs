@@ -124,9 +124,14 @@ impl Refusals {
         }
         let mut outcome = Ok(());
         while let Some(written) = writing.join_next().await {
-            if let Ok((Err(error), sum)) = written {
-                self.crowd.owes(std::iter::once(sum));
-                outcome = Err(error.into());
+            match written {
+                Ok((Ok(_), sum)) => self.crowd.is_told(&sum),
+                Ok((Err(error), sum)) => {
+                    self.crowd.owes(sum);
+                    outcome = Err(error.into());
+                }
+                // It stays among those of which no leaf tells.
+                Err(_) => {}
             }
         }
         outcome

@@ -74,6 +74,23 @@ fn a_session_that_became_read_only_is_given_up_for_a_new_one() {
     });
 }
 
+/// Whoever probes a service that was idle over a restart of its database is not told of the session that ended with it.
+#[test]
+fn a_restart_of_the_server_while_nobody_asks_is_no_outage_for_who_asks_afterwards() {
+    let mut postgres = TestPostgres::start();
+    let database = postgres.database();
+    run(async {
+        let house = House::open(&database).await;
+        until(async || sessions(&postgres) == CONNECTIONS).await;
+        house.issue(1).await;
+        postgres.stop();
+        postgres.resume();
+        house.ledger.would_write().await.unwrap();
+        assert_eq!(house.ledger.condition(), store::Condition::default());
+        house.issue(2).await;
+    });
+}
+
 #[test]
 fn a_server_that_takes_no_writes_is_told_of_and_tried_again_without_anybodys_asking() {
     let postgres = TestPostgres::start();

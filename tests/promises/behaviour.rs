@@ -281,8 +281,8 @@ fn ready_means_that_it_would_issue_now() {
     house.start();
     let filler = house.path("disk/filler");
     let _ = command("dd", &["if=/dev/zero", &format!("of={}", filler.display()), "bs=4096"]).output();
-    let noticed = until(PATIENCE, || why(&house, "register").0 == 503);
-    assert!(noticed, "{}", house.server_log());
+    let full = (503, Some("full".to_owned()));
+    assert!(until(PATIENCE, || why(&house, "register") == full), "{}", house.server_log());
     // And stays so, though the smallest write may still find its page.
     for _ in 0..60 {
         assert_eq!(why(&house, "register").0, 503, "{}", house.server_log());

@@ -185,6 +185,7 @@ pub fn store_problem(error: &StoreError) -> Problem {
     match error {
         StoreError::Busy { retry_after_secs } => Problem::unavailable("the register is busy", *retry_after_secs),
         StoreError::Unavailable(_)
+        | StoreError::Full(_)
         | StoreError::Token(_)
         | StoreError::Target(_)
         | StoreError::Unshown(_)

@@ -39,6 +39,8 @@ const RESPONDER_LEFT_SECS: i64 = 5 * 86_400;
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// A register, or a token, that does not answer, in a word.
 const NO_ANSWER: &str = "no answer";
+/// A register whose disk has no room, in a word.
+const FULL: &str = "full";
 /// Of issuers of which each has ended in its own way.
 const ENDED: &str = "ended";
 /// What is told to whoever reads meanwhile.
@@ -116,11 +118,14 @@ impl HsmStatus {
     }
 }
 
+/// Whether it is so, or a word for why not.
+type Answer = Result<(), &'static str>;
+
 /// A question that one at a time asks.
 struct Probe {
     turn: Arc<Semaphore>,
     /// The last answer, none where it did not come in time.
-    last: Mutex<Option<(Instant, Option<bool>)>>,
+    last: Mutex<Option<(Instant, Option<Answer>)>>,
 }
 
 impl Default for Probe {
@@ -131,7 +136,7 @@ impl Default for Probe {
 
 impl Probe {
     /// Whether it is so; asked at most once in [`PROBE_EVERY`], whoever comes: anyone may ask, and it costs a flush.
-    async fn lately(&self, question: impl Future<Output = bool> + Send + 'static) -> Option<bool> {
+    async fn lately(&self, question: impl Future<Output = Answer> + Send + 'static) -> Option<Answer> {
         if let Some((_, answer)) = locked(&self.last).filter(|(at, _)| at.elapsed() < PROBE_EVERY) {
             return answer;
         }
@@ -245,13 +250,15 @@ impl Lookout {
         match self.register.ask(async move { ledger.follow().await }).await {
             Some(Ok(())) => {}
             Some(Err(StoreError::Held(_))) => return Some("held"),
-            Some(Err(_)) | None => return Some(NO_ANSWER),
+            Some(Err(error)) => return Some(unwritten(&error)),
+            None => return Some(NO_ANSWER),
         }
         // What is read may be there although nothing can be written.
         let ledger = self.ledger.clone();
-        match self.writes.lately(async move { ledger.would_write().await.is_ok() }).await {
-            Some(true) => self.ledger.condition().away.map(|_| NO_ANSWER),
-            Some(false) | None => Some(NO_ANSWER),
+        match self.writes.lately(async move { ledger.would_write().await.map_err(|error| unwritten(&error)) }).await {
+            Some(Ok(())) => self.ledger.condition().away.map(|_| NO_ANSWER),
+            Some(Err(word)) => Some(word),
+            None => Some(NO_ANSWER),
         }
     }
 
@@ -261,9 +268,10 @@ impl Lookout {
             return None;
         }
         let authority = self.authority.clone();
-        match self.token.lately(async move { authority.probe_token().await }).await {
-            Some(true) => None,
-            Some(false) | None => Some(NO_ANSWER),
+        match self.token.lately(async move { authority.probe_token().await.then_some(()).ok_or(NO_ANSWER) }).await {
+            Some(Ok(())) => None,
+            Some(Err(word)) => Some(word),
+            None => Some(NO_ANSWER),
         }
     }
 
@@ -521,6 +529,11 @@ impl Lookout {
     }
 }
 
+/// Why nothing would be written: strangers hear of what sort it is.
+fn unwritten(error: &StoreError) -> &'static str {
+    if matches!(error, StoreError::Full(_)) { FULL } else { NO_ANSWER }
+}
+
 /// Why no issuer issues: as of each of them, or that they ended, one way or the other.
 fn in_a_word(stopped: &[ca::Stopped]) -> &'static str {
     let mut words = stopped.iter().map(|one| one.word);
@@ -624,6 +637,12 @@ mod tests {
         assert_eq!(in_a_word(&[stopped("revoked"), stopped("revoked")]), "revoked");
         assert_eq!(in_a_word(&[stopped("revoked"), stopped("away")]), "ended");
         assert_eq!(in_a_word(&[]), "ended");
+    }
+
+    #[test]
+    fn a_full_disk_is_said_to_be_full_and_no_more_of_it() {
+        assert_eq!(unwritten(&StoreError::Full("the disk of /srv/register is full".to_owned())), "full");
+        assert_eq!(unwritten(&StoreError::Unavailable("refused".to_owned())), "no answer");
     }
 
     #[test]

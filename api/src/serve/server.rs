@@ -181,10 +181,19 @@ pub async fn serve(
         acme.drain(until.saturating_duration_since(Instant::now())).await;
     }
     // How many were refused to whom is told before the register is closed, where it answers.
-    match tokio::time::timeout_at((until + LAST_TASKS_MAX).into(), app.authority().tell_refusals(true)).await {
+    let told = tokio::time::timeout_at((until + LAST_TASKS_MAX).into(), app.authority().tell_refusals(true)).await;
+    let refusals = app.authority().refusals().untold;
+    match told {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(cause = %chain(&error), "how many more were refused is not in the log"),
-        Err(_) => tracing::warn!("how many more were refused is not in the log: the register does not answer"),
+        Ok(Err(error)) => {
+            tracing::warn!(refusals, cause = %chain(&error), "so many more were refused, and the log does not say so");
+        }
+        Err(_) => {
+            tracing::warn!(
+                refusals,
+                "so many more were refused, and the log does not say so: the register does not answer"
+            );
+        }
     }
     tasks.close();
     if tokio::time::timeout_at((until + LAST_TASKS_MAX).into(), tasks.wait()).await.is_err() {

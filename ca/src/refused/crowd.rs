@@ -61,6 +61,8 @@ struct Memory {
     open: HashMap<Place, Window>,
     /// What was counted in windows that are over and stands in no leaf yet.
     owed: HashMap<Place, Sum>,
+    /// So many are being told now, and nobody knows yet whether they are in a leaf.
+    telling: u64,
     /// All that was ever counted.
     counted: u64,
     /// All that ever shared a place.
@@ -119,19 +121,28 @@ impl Crowd {
             true => memory.close_all(),
             false => memory.close(now),
         }
-        memory.owed.drain().map(|(_, sum)| sum).collect()
+        let due: Vec<Sum> = memory.owed.drain().map(|(_, sum)| sum).collect();
+        memory.telling = due.iter().fold(memory.telling, |sum, due| sum.saturating_add(due.number));
+        due
     }
 
-    /// These are told later: the register does not take them now.
-    pub(crate) fn owes(&self, sums: impl IntoIterator<Item = Sum>) {
+    /// This one is a leaf.
+    pub(crate) fn is_told(&self, sum: &Sum) {
         let mut memory = self.memory();
-        sums.into_iter().for_each(|sum| memory.owe(sum));
+        memory.telling = memory.telling.saturating_sub(sum.number);
+    }
+
+    /// This one is told later: the register does not take it now.
+    pub(crate) fn owes(&self, sum: Sum) {
+        let mut memory = self.memory();
+        memory.telling = memory.telling.saturating_sub(sum.number);
+        memory.owe(sum);
     }
 
     /// How it is now.
     pub(crate) fn state(&self, now: Instant) -> RefusalState {
         let memory = self.memory();
-        let (mut untold, mut nameless_lately, mut apart) = (0_u64, 0_u64, 0);
+        let (mut untold, mut nameless_lately, mut apart) = (memory.telling, 0_u64, 0);
         let mut insistent = Vec::new();
         for (place, window) in &memory.open {
             untold = untold.saturating_add(window.counted());

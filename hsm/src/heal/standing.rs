@@ -142,7 +142,7 @@ impl Standing {
     pub(crate) fn trouble(&self, why: &str) {
         let mut state = locked(&self.state);
         if let State::Ready = *state {
-            tracing::error!(token = self.name, why, "the token is in trouble; healing begins");
+            tracing::error!(name: "edge", token = self.name, why, "the token is in trouble; healing begins");
             self.ready.store(false, Ordering::Release);
             *state = State::Healing { why: why.to_owned(), since: Instant::now() };
             self.changed.notify_all();

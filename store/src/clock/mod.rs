@@ -188,7 +188,9 @@ impl Clock {
         let held = self.now().err();
         if self.said_held.swap(held.is_some(), Ordering::Relaxed) != held.is_some() {
             match held {
-                Some(held) => tracing::error!(why = %held, "the clock is not believed: nothing is issued"),
+                Some(held) => {
+                    tracing::error!(name: "edge", why = %held, "the clock is not believed: nothing is issued");
+                }
                 None => tracing::info!("the clock is believed again"),
             }
         }

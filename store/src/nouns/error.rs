@@ -16,9 +16,12 @@ pub enum StoreError {
         /// When to ask again.
         retry_after_secs: u32,
     },
-    /// The disk is full or the database is away; nothing was written. It resumes by itself.
+    /// The database is away; nothing was written. It resumes by itself.
     #[error("the register is unavailable: {0}")]
     Unavailable(String),
+    /// The register's disk is full; nothing was written. It resumes by itself once there is room.
+    #[error("the register is unavailable: {0}")]
+    Full(String),
     /// The token does not answer, or has not the key: nothing was sealed, opened or written. It resumes by itself, unless the key is gone.
     #[error("the token is unavailable: {0}")]
     Token(String),

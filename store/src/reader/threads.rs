@@ -116,7 +116,7 @@ impl ReaderHandle {
         let question: Question = Box::new(move |sql, chance| {
             let found = sql.and_then(&question);
             let outcome = match &found {
-                Err(StoreError::Unavailable(why)) => Outcome::Away(why.clone()),
+                Err(StoreError::Unavailable(why) | StoreError::Full(why)) => Outcome::Away(why.clone()),
                 Ok(_) | Err(_) => Outcome::Asked,
             };
             if chance == Chance::First && matches!(outcome, Outcome::Away(_)) {

@@ -10,7 +10,10 @@ pub(crate) enum SqlError {
     /// A unique index refused the row.
     #[error("{0}")]
     Taken(String),
-    /// Disk full, I/O error, lock not obtained, server shutting down: later it may work.
+    /// The disk is full: it works again once there is room.
+    #[error("{0}")]
+    Full(String),
+    /// I/O error, lock not obtained, server shutting down: later it may work.
     #[error("{0}")]
     Away(String),
     /// The connection is gone: reconnect. At COMMIT the outcome is unknown.
@@ -38,6 +41,7 @@ impl From<SqlError> for StoreError {
         match error {
             SqlError::Taken(why) => StoreError::Duplicate(why),
             SqlError::Away(why) | SqlError::Lost(why) => StoreError::Unavailable(why),
+            SqlError::Full(why) => StoreError::Full(why),
             SqlError::Corrupt(why) => StoreError::Corrupt(why),
             SqlError::Late(limit) => StoreError::Late { limit },
             SqlError::Unfit(why) => StoreError::Invalid(why),

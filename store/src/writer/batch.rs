@@ -32,8 +32,10 @@ use crate::truth::{Change, CrlFold, Node, RecordKey, scope};
 pub(super) enum Fault {
     /// The register refuses one of its rows.
     Row(SqlError),
-    /// The disk is full or the database is away.
+    /// The database is away.
     Away(String),
+    /// The disk is full.
+    Full(String),
     /// Nobody knows whether it was written.
     Unknown(String),
     /// The file is not what the engine wrote.
@@ -47,6 +49,7 @@ impl Fault {
     pub fn before(error: SqlError) -> Fault {
         match error {
             SqlError::Away(why) | SqlError::Lost(why) | SqlError::Missing(why) => Fault::Away(why),
+            SqlError::Full(why) => Fault::Full(why),
             late @ SqlError::Late(_) => Fault::Away(late.to_string()),
             SqlError::Corrupt(why) => Fault::Corrupt(why),
             row @ (SqlError::Taken(_) | SqlError::Unfit(_) | SqlError::Wrong(_)) => Fault::Row(row),
@@ -57,6 +60,7 @@ impl Fault {
     pub fn as_error(&self, op: &Op) -> StoreError {
         match (self, op) {
             (Fault::Away(why), _) => StoreError::Unavailable(why.clone()),
+            (Fault::Full(why), _) => StoreError::Full(why.clone()),
             (Fault::Unknown(why), _) => StoreError::Unknown(why.clone()),
             (Fault::Corrupt(why), _) => StoreError::Corrupt(why.clone()),
             (Fault::Held(why), _) => StoreError::Held(why.clone()),

@@ -89,8 +89,19 @@ impl Writer {
         }
     }
 
-    /// Where nobody comes, nobody would find out that the register is there again.
+    /// Where nobody comes, nobody would find out that the register is there again. With one reconnection, as a write has: an idle session
+    /// that a restart of the server ended says nothing of the server.
     fn try_to_write(&mut self) -> Result<(), SqlError> {
+        let had_session = self.sql.is_some();
+        let mut outcome = self.touch();
+        if had_session && self.sql.is_none() {
+            outcome = self.touch();
+        }
+        self.say(outcome.as_ref().err().map(ToString::to_string).as_deref());
+        outcome
+    }
+
+    fn touch(&mut self) -> Result<(), SqlError> {
         let outcome = self.sql().and_then(|sql| {
             sql.is_there()?;
             transaction::touch(sql)
@@ -98,7 +109,6 @@ impl Writer {
         if let Err(error) = &outcome {
             self.give_up_if_lost(error);
         }
-        self.say(outcome.as_ref().err().map(ToString::to_string).as_deref());
         outcome
     }
 
@@ -118,7 +128,10 @@ impl Writer {
         let outcome = self.try_to_write();
         for asker in askers {
             // Whoever gave up is answered next time.
-            let _ = asker.send(outcome.as_ref().copied().map_err(|e| StoreError::Unavailable(e.to_string())));
+            let _ = asker.send(outcome.as_ref().copied().map_err(|error| match error {
+                SqlError::Full(why) => StoreError::Full(why.clone()),
+                other => StoreError::Unavailable(other.to_string()),
+            }));
         }
     }
 
@@ -199,7 +212,7 @@ impl Writer {
     /// register is away is said too, and stands in its condition.
     fn park(&mut self, item: &Item, error: &StoreError) {
         let Op::Conclude(row) = &item.op else { return };
-        if !matches!(error, StoreError::Unavailable(_) | StoreError::Unknown(_)) {
+        if !matches!(error, StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::Unknown(_)) {
             // One that was written after all, though nobody could say so then, is told no more.
             if item.answer.is_none() && !matches!(error, StoreError::Conflict(_)) {
                 tracing::error!(operation = row.op, %error, "a signature could not be written down; its intent stays without it");
@@ -256,7 +269,7 @@ impl Writer {
         let outcome = self.write(items);
         self.say(match &outcome {
             Ok(_) | Err(Fault::Row(_) | Fault::Held(_)) => None,
-            Err(Fault::Away(why) | Fault::Unknown(why) | Fault::Corrupt(why)) => Some(why),
+            Err(Fault::Away(why) | Fault::Full(why) | Fault::Unknown(why) | Fault::Corrupt(why)) => Some(why),
         });
         outcome
     }
@@ -329,6 +342,7 @@ impl Writer {
                 Some(mut sql),
                 SqlError::Taken(_)
                 | SqlError::Away(_)
+                | SqlError::Full(_)
                 | SqlError::Late(_)
                 | SqlError::Corrupt(_)
                 | SqlError::Unfit(_)

@@ -16,13 +16,16 @@ pub(super) fn fault(error: Error) -> SqlError {
     if *code == SqlState::CHARACTER_NOT_IN_REPERTOIRE {
         return SqlError::Unfit(why);
     }
+    if *code == SqlState::DISK_FULL {
+        return SqlError::Full(why);
+    }
     // Prepared statements that are not there, or no longer fit their tables: a new session has none.
     if [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::FEATURE_NOT_SUPPORTED].contains(code) {
         return SqlError::Lost(why);
     }
     // PostgreSQL Appendix A, by class. Of no use any more is a session after 57 operator intervention (shutdown), 08 connection,
     // 58 system error, 25 transaction state: a server that became read-only in a failover says so for ever. It goes on after
-    // 53 insufficient resources (disk full), 55 not in the needed state (lock), 40 rollback (deadlock).
+    // 53 insufficient resources, 55 not in the needed state (lock), 40 rollback (deadlock).
     match code.code().get(..2) {
         Some("57" | "08" | "58" | "25") => SqlError::Lost(why),
         Some("53" | "55" | "40") => SqlError::Away(why),
@@ -37,6 +40,7 @@ pub(super) fn dial_fault(error: Error) -> SqlError {
         wrong @ (SqlError::Wrong(_) | SqlError::Unfit(_)) => wrong,
         SqlError::Taken(why)
         | SqlError::Away(why)
+        | SqlError::Full(why)
         | SqlError::Lost(why)
         | SqlError::Missing(why)
         | SqlError::Corrupt(why) => SqlError::Away(why),

@@ -150,7 +150,7 @@ impl Sqlite {
         if left >= ROOM_MIN {
             return Ok(());
         }
-        Err(SqlError::Away(format!("the disk of {} is full: {} KiB are left", self.path.display(), left >> 10)))
+        Err(SqlError::Full(format!("the disk of {} is full: {} KiB are left", self.path.display(), left >> 10)))
     }
 
     /// The statement that begins now ends in time, or the engine ends it. What reads is inside until the answer is dropped.
@@ -375,9 +375,9 @@ fn fault(error: rusqlite::Error) -> SqlError {
     let why = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => SqlError::Taken(why),
+        Some(ErrorCode::DiskFull) => SqlError::Full(why),
         Some(
-            ErrorCode::DiskFull
-            | ErrorCode::SystemIoFailure
+            ErrorCode::SystemIoFailure
             | ErrorCode::DatabaseBusy
             | ErrorCode::DatabaseLocked
             | ErrorCode::CannotOpen

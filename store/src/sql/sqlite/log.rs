@@ -85,6 +85,7 @@ impl WriteAheadLog {
             Ok((State::Read | State::Pinned, Readers::Foreign)) => {
                 if self.held.is_none() {
                     tracing::error!(
+                        name: "edge",
                         bytes,
                         "another program reads the register and keeps its write-ahead log, which grows"
                     );
