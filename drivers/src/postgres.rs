@@ -3,6 +3,9 @@
 //! The verifier is computed here (SCRAM-SHA-256, RFC 7677, as libpq's PQencryptPasswordConn does): the password itself is never sent, so
 //! it stands neither in the server's log nor in pg_stat_statements. A role has one password; overlaps are made with two roles.
 
+mod answer;
+mod door;
+
 use std::future::Future;
 
 use policy::Secret;
@@ -18,6 +21,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::deadline::{asked, before, in_all};
 use crate::driver::{Driver, Dynamic, Fault, Lease, Login, named, sane};
 use crate::host::Host;
+
+use self::answer::{not_done, words};
+use self::door::{Door, is_left};
 
 /// A PostgreSQL server, and the database in which one logs in.
 #[derive(Clone, Debug)]
@@ -72,12 +78,23 @@ impl Postgres {
         }
     }
 
-    /// A session of the administrator, whatever the database's owner set for those who come.
+    /// A session of the administrator, whatever the database's owner set for those who come. What one of ours left behind who was killed
+    /// is put back before anything else is done.
     async fn opened(&self, admin: Login<'_>) -> Result<Client, Fault> {
-        match self.entered(admin).await {
-            Err(KeptOut { fault, by_database: true }) => self.let_in(admin, fault).await,
-            entered => entered.map_err(|kept| kept.fault),
-        }
+        let fault = match self.entered(admin).await {
+            Ok(client) => {
+                if !is_left(&client).await? {
+                    return Ok(client);
+                }
+                Fault::away("was not put back as it was")
+            }
+            Err(KeptOut { fault, by_database: true }) => fault,
+            Err(kept) => return Err(kept.fault),
+        };
+        // In a task of its own: it is seen to its end, whoever ceases to wait for it.
+        let (place, user, secret) = (self.clone(), admin.user.to_owned(), Secret::new(admin.secret.expose().clone()));
+        let work = tokio::spawn(async move { place.let_in(Login { user: &user, secret: &secret }, fault).await });
+        work.await.unwrap_or_else(|_| Err(Fault::away("whoever was coming in was stopped")))
     }
 
     /// A session of the administrator: a lock that somebody holds is no reason to wait for it in the dark.
@@ -94,34 +111,29 @@ impl Postgres {
         Ok(client)
     }
 
-    /// Comes in by another database: what is set for one role in a database goes before what is set for all there, and one's own role
-    /// everybody may set. Closed to all, it is opened for this moment, by who may (its owner's role, or a superuser). A session that began
-    /// stays, so all of it is at once as it was.
+    /// Comes in by another database, which opens the door of this one for that moment. A session that began stays, so the door is at once
+    /// as it was.
     async fn let_in(&self, admin: Login<'_>, fault: Fault) -> Result<Client, Fault> {
         let shut = |fault: Fault| {
             let why = "lets no administrator in (a superuser undoes it: pg_db_role_setting, ALTER DATABASE ... ALLOW_CONNECTIONS)";
             fault.within(&format!("{} {why}", self.database))
         };
-        let beside = Postgres { host: self.host.clone(), database: self.beside.clone(), beside: String::new() };
-        let Ok(beside) = beside.entered(admin).await else { return Err(shut(fault)) };
-        let question = "SELECT NOT datallowconn FROM pg_database WHERE datname = $1";
-        let is_closed = before(async {
-            let rows = beside.query(question, &[&self.database]).await.map_err(not_done)?;
-            rows.first().map_or(Ok(false), |row| row.try_get::<_, bool>(0).map_err(not_done))
-        });
-        let is_closed = is_closed.await.map_err(shut)?;
-        let all = |setting: &str| for_each_of_ours(&self.database, setting);
-        let allow = |may: bool| format!("ALTER DATABASE {} ALLOW_CONNECTIONS {may}", escape_identifier(&self.database));
-        said(&beside, &all("SET %I FROM CURRENT")).await.map_err(shut)?;
-        let opened = if is_closed { said(&beside, &allow(true)).await } else { Ok(()) };
-        let is_opened = is_closed && opened.is_ok();
-        let entered = match opened {
+        let way = Postgres { host: self.host.clone(), database: self.beside.clone(), beside: String::new() };
+        let Ok(beside) = way.entered(admin).await else { return Err(shut(fault)) };
+        let mut door = Door::of(&self.database, &beside).await.map_err(shut)?;
+        let entered = match door.open(&beside).await {
             Ok(()) => self.entered(admin).await.map_err(|kept| kept.fault),
             Err(_) => Err(fault),
         };
-        let closed = if is_opened { said(&beside, &allow(false)).await } else { Ok(()) };
-        let reset = said(&beside, &all("RESET %I")).await;
-        closed.and(reset).map_err(shut)?;
+        let put_back = match door.put_back(&beside).await {
+            // The line broke, or is slow: once more, by another.
+            Err(Fault::Away(_)) => match way.entered(admin).await {
+                Ok(again) => door.put_back(&again).await,
+                Err(kept) => Err(kept.fault),
+            },
+            done => done,
+        };
+        put_back.map_err(shut)?;
         entered.map_err(shut)
     }
 
@@ -253,24 +265,6 @@ async fn in_time<T>(work: impl Future<Output = Result<T, KeptOut>>) -> Result<T,
     done.map_err(|kept| KeptOut { fault: kept.fault.before_acting(), ..kept })
 }
 
-/// One statement, before anything that was asked for is done.
-async fn said(client: &Client, statement: &str) -> Result<(), Fault> {
-    before(async { client.batch_execute(statement).await.map_err(not_done) }).await
-}
-
-/// Each of the settings by which a database keeps people out, where the server has it: for our own role in that database.
-fn for_each_of_ours(database: &str, setting: &str) -> String {
-    let (of, each) = (escape_literal(database), format!("ALTER ROLE CURRENT_USER IN DATABASE %I {setting}"));
-    let body = format!(
-        "DECLARE setting text; BEGIN \
-         FOR setting IN SELECT name FROM pg_settings WHERE name IN ({ENDING}, 'statement_timeout', 'local_preload_libraries') LOOP \
-         PERFORM set_config(setting, CASE setting WHEN 'local_preload_libraries' THEN '' ELSE '0' END, true); \
-         EXECUTE format({}, {of}, setting); END LOOP; END",
-        escape_literal(&each)
-    );
-    format!("DO {}", escape_literal(&body))
-}
-
 impl From<Fault> for KeptOut {
     fn from(fault: Fault) -> KeptOut {
         KeptOut { fault, by_database: false }
@@ -296,25 +290,6 @@ fn not_let_in(error: Error) -> KeptOut {
     KeptOut { fault, by_database: error.as_db_error().is_some_and(is_of_database) }
 }
 
-/// Of a statement. What the server answered was rolled back.
-fn not_done(error: Error) -> Fault {
-    const LATER: [&str; 4] = ["40", "53", "55", "57"];
-    match error.as_db_error() {
-        Some(said) if LATER.iter().any(|class| said.code().code().starts_with(class)) => Fault::away(said.message()),
-        // What keeps it, the server says in its detail alone.
-        Some(said) if said.code().code() == DEPENDED_ON => {
-            Fault::refused(format!("{}: {}", said.message(), said.detail().unwrap_or_default()))
-        }
-        Some(said) => Fault::refused(said.message()),
-        None => Fault::unknown(words(&error)),
-    }
-}
-
-fn words(error: &Error) -> String {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{error}{cause}")
-}
-
 /// Databases that nobody may connect to among them: who owns one closes it.
 const ELSEWHERE: &str = "SELECT DISTINCT d.datname::text FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid \
                          JOIN pg_roles r ON r.oid = s.refobjid \
@@ -322,8 +297,6 @@ const ELSEWHERE: &str = "SELECT DISTINCT d.datname::text FROM pg_shdepend s JOIN
                          AND d.datname <> current_database() ORDER BY 1";
 /// So many databases are emptied in one go; what is in others keeps the role, and the next try finds them.
 const DATABASES_MAX: usize = 64;
-/// DEPENDENT_OBJECTS_STILL_EXIST.
-const DEPENDED_ON: &str = "2BP01";
 /// A longer name is cut by the server without a word (NAMEDATALEN), and is then another role's.
 const ROLE_BYTES_MAX: usize = 63;
 /// Databases that every server has: an administrator comes in by one where the other is what keeps him out.

@@ -7,6 +7,7 @@ mod ldap;
 mod mariadb;
 mod oauth;
 mod postgres;
+mod postgres_door;
 mod redis;
 mod register;
 mod relay;

@@ -21,7 +21,7 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// Passwords are asked for, and every statement is logged.
-fn start() -> Server {
+pub fn start() -> Server {
     let mut server = Server::home();
     let password = server.write("password", ADMIN_SECRET);
     let data = server.path("data");
@@ -48,7 +48,7 @@ fn driver(port: u16) -> Postgres {
 }
 
 /// The first cell of an answer, as the administrator gets it.
-async fn ask(port: u16, sql: &str) -> Option<String> {
+pub async fn ask(port: u16, sql: &str) -> Option<String> {
     ask_in(port, "postgres", sql).await
 }
 
@@ -74,7 +74,7 @@ async fn ask_in(port: u16, database: &str, sql: &str) -> Option<String> {
     panic!("no session: {last:?}");
 }
 
-fn admin(secret: &Secret<String>) -> Login<'_> {
+pub fn admin(secret: &Secret<String>) -> Login<'_> {
     Login { user: ADMIN, secret }
 }
 

@@ -4,14 +4,26 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// What becomes of a message that has these bytes.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Fate {
     /// It arrives, and the line breaks before the answer.
     Arrives,
     /// The line breaks before it arrives.
     Lost,
+    /// It arrives, and the answer is held back until somebody lets it go.
+    Held(Arc<Hold>),
+}
+
+/// An answer that is held back.
+#[derive(Default)]
+pub struct Hold {
+    /// Told once it is there.
+    pub is_there: Notify,
+    /// Lets it go.
+    pub goes_on: Notify,
 }
 
 /// A relay to a loopback port; its own port. It ends with the runtime.
@@ -21,7 +33,7 @@ pub async fn relay(to: u16, word: &str, fate: Fate) -> u16 {
     let word: Arc<[u8]> = word.as_bytes().into();
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(carry(client, to, Arc::clone(&word), fate));
+            tokio::spawn(carry(client, to, Arc::clone(&word), fate.clone()));
         }
     });
     port
@@ -38,14 +50,17 @@ async fn carry(mut client: TcpStream, to: u16, word: Arc<[u8]>, fate: Fate) -> s
                     return Ok(());
                 }
                 let is_it = up[..n].windows(word.len()).any(|window| window == &*word);
-                if is_it && matches!(fate, Fate::Lost) {
+                if is_it && matches!(&fate, Fate::Lost) {
                     return Ok(());
                 }
                 server.write_all(&up[..n]).await?;
                 if is_it {
                     // The answer is waited for, so that it has happened, and kept back.
-                    let _ = server.read(&mut down).await?;
-                    return Ok(());
+                    let n = server.read(&mut down).await?;
+                    let Fate::Held(hold) = &fate else { return Ok(()) };
+                    hold.is_there.notify_one();
+                    hold.goes_on.notified().await;
+                    client.write_all(&down[..n]).await?;
                 }
             }
             n = server.read(&mut down) => {
