@@ -13,7 +13,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use policy::{Secret, Timestamp, World};
 use reqwest::header::{DATE, HeaderMap};
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
@@ -280,6 +280,15 @@ impl Client {
     /// DELETE of a resource.
     pub async fn delete(&self, path: &str) -> Result<(), Failure> {
         self.send(Method::DELETE, path, None).await.map(drop)
+    }
+
+    /// DELETE of a resource that may say what is left of it.
+    pub async fn delete_told(&self, path: &str) -> Result<Option<Value>, Failure> {
+        let response = self.send(Method::DELETE, path, None).await?;
+        match response.status() == StatusCode::NO_CONTENT {
+            true => Ok(None),
+            false => json(response).await.map(Some),
+        }
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, Failure> {

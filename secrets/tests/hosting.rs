@@ -58,6 +58,9 @@ fn what_is_in_force_is_told_without_opening_it() {
         let began = house.leaves();
         assert_eq!(versions(&house, &keys).await, [2, 1], "what is to be, and what is");
         assert_eq!(house.leaves(), began, "nothing was opened");
+        let grant = house.grant(Action::WriteSecret, KEY);
+        house.vault.label(grant, &path(KEY), &"pending".parse().unwrap(), None).await.unwrap();
+        assert_eq!(versions(&house, &keys).await, [1], "what is to be no more");
         // The line is the key's own, without what its comment says.
         let secret = house.vault.look(&path(KEY)).await.unwrap().unwrap();
         let current = keys.in_force(&secret).await.unwrap().keys.pop().unwrap();

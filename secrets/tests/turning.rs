@@ -327,6 +327,7 @@ fn what_a_rotation_exchanges_is_not_written_by_hand_until_it_ends() {
                 house.vault.roll_back(grant(), &on, None).await,
                 house.vault.enable(grant(), &on, &which("1"), false).await,
                 house.vault.delete(grant(), &on, 7).await,
+                house.vault.label(grant(), &on, &"pending".parse().unwrap(), None).await,
             ];
             for refused in refused {
                 assert!(matches!(&refused, Err(SecretError::Conflict(why)) if why.contains("rotation")), "{refused:?}");

@@ -119,6 +119,28 @@ fn labels_stand_where_they_were_put_and_what_has_one_is_never_pruned() {
         assert!(matches!(ours, Err(SecretError::Invalid { .. })));
         house.vault.label(grant(), &path("a"), &"blue".parse().unwrap(), None).await.unwrap();
         assert!(matches!(house.read("a", "blue").await, Err(SecretError::NotFound(_))));
+        // What is pending is given up, stays under its number, and may be destroyed.
+        house.put_as("a", Put { pending: true, ..put(&[("value", "never")]) }).await.unwrap();
+        let number = house.vault.look(&path("a")).await.unwrap().unwrap().labels()["pending"];
+        let all = [which(&number.to_string())];
+        let destroy = || house.grant(Action::DestroySecret, "a");
+        let kept = house.vault.destroy_versions(destroy(), &path("a"), &all).await;
+        assert!(
+            matches!(&kept, Err(SecretError::Conflict(why)) if why.contains("label a pending --remove")),
+            "{kept:?}"
+        );
+        let pending = || "pending".parse().unwrap();
+        let moved = house.vault.label(grant(), &path("a"), &pending(), Some(&which("1"))).await;
+        assert!(
+            matches!(&moved, Err(SecretError::Invalid { why, .. }) if why.contains("pending --remove")),
+            "{moved:?}"
+        );
+        house.vault.label(grant(), &path("a"), &pending(), None).await.unwrap();
+        assert!(matches!(house.read("a", "pending").await, Err(SecretError::NotFound(_))));
+        assert_eq!(house.read("a", &number.to_string()).await.unwrap(), "never");
+        let twice = house.vault.label(grant(), &path("a"), &pending(), None).await;
+        assert!(matches!(twice, Err(SecretError::NotFound(_))), "{twice:?}");
+        house.vault.destroy_versions(destroy(), &path("a"), &all).await.unwrap();
         let report = house.audited(&database).await;
         assert!(report.findings.is_empty(), "{:?}", report.findings);
     });

@@ -91,7 +91,7 @@ enum What {
     /// Users that live for a while: get one, renew it, give it back
     #[command(subcommand, after_help = LEASE)]
     Lease(Lease),
-    /// Move a label of your own to a version, or take it away
+    /// Move a label of your own to a version, or take it away; `pending --remove` gives a version up that was never in use
     Label {
         /// Where it stands
         path: String,

@@ -261,7 +261,7 @@ fn a_key_that_a_host_does_not_take_is_given_up_and_the_one_in_use_stays() {
     let mut host = Host::new(&house, "localhost");
     host.once(&house);
     set_up(&house, &format!("localhost:{}", host.sshd.port), "5s");
-    let _agent = host.agent(&house);
+    let agent = host.agent(&house);
     let key = house.path("key");
     assert!(current(&house, &key) && host.sshd.lets_in(&key));
     // sshd reads another file than the agent writes: what is reported is there, and no login shows it.
@@ -283,6 +283,48 @@ fn a_key_that_a_host_does_not_take_is_given_up_and_the_one_in_use_stays() {
     // The agent has taken the other out again, and the one in use logs in.
     assert!(until(PATIENCE, || host.versions() == [1]), "{:?}", host.versions());
     assert!(host.sshd.lets_in(&key), "{}", host.sshd.log());
+    // Ended, nothing is pending, and no look of the agent brings the other back.
+    house.run(&["secret", "rotation", SECRET, "--end"]);
+    drop(agent);
+    has_the_current_one_alone(&house, &host);
+}
+
+#[test]
+fn a_rotation_that_ends_where_it_halted_on_its_way_back_brings_no_key_back() {
+    let house = house();
+    let mut host = Host::new(&house, "localhost");
+    host.once(&house);
+    set_up(&house, &format!("localhost:{}", host.sshd.port), "5s");
+    let agent = host.agent(&house);
+    // sshd reads another file than the agent writes, in which no key stands: neither the new one nor the one in use is let in.
+    host.sshd.end();
+    let empty = house.path("empty.keys");
+    std::fs::write(&empty, "").expect("a file");
+    let config = host.sshd.folder.join("sshd_config");
+    let text_of = std::fs::read_to_string(&config).expect("a configuration");
+    std::fs::write(&config, text_of.replace(text(&host.keys), text(&empty))).expect("written");
+    host.sshd.run();
+    house.run(&["secret", "rotate", SECRET]);
+    let is_halted = || rotation(&house)["halted"] == true;
+    assert!(until(PATIENCE * 3, is_halted), "{}", rotation(&house));
+    assert_eq!(
+        (rotation(&house)["state"].clone(), rotation(&house)["pending"]["version"].clone()),
+        ("back".into(), 2.into())
+    );
+    assert!(until(PATIENCE, || host.versions() == [1]), "{:?}", host.versions());
+    let ended = house.json(&["secret", "rotation", SECRET, "--end"]);
+    let left = ended["left"].as_str().unwrap_or_default();
+    assert!(left.contains(&format!("chancery secret hosts {SECRET}")), "{ended}");
+    drop(agent);
+    has_the_current_one_alone(&house, &host);
+}
+
+/// No version is pending, and so it is at the host after what its agent does next.
+fn has_the_current_one_alone(house: &House, host: &Host) {
+    let secret = house.json(&["secret", "versions", SECRET]);
+    assert_eq!(secret["labels"], serde_json::json!({ "current": 1 }), "{secret}");
+    host.once(house);
+    assert_eq!(host.versions(), [1]);
 }
 
 /// Whoever has a host's key answers for it until its certificate is revoked: from then on he shows nothing of a key, old or new.

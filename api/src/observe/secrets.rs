@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use policy::{Grant, Owner, Timestamp, World};
-use secrets::{PENDING_SECS, Rotations, Search, Secret, SecretError, SecretPath, Tally, Vault};
+use secrets::{Label, PENDING_SECS, Rotations, Search, Secret, SecretError, SecretPath, Tally, Vault};
 
 use super::recent::Recent;
 
@@ -22,6 +22,8 @@ const TOLD_MAX: usize = 5;
 const ENDING_DAYS: i64 = 7;
 /// A credential may be older than its period by this before it is an alarm: a window may have been waited for.
 const OVERDUE_SECS: u64 = 86_400;
+/// Who writes the versions that rotations make.
+const ROTATION: &str = "system:rotation";
 const DAY_SECS: i64 = 86_400;
 
 /// How they are at a moment.
@@ -208,12 +210,21 @@ impl Keepsakes {
         let search =
             Search { pending_before: Some(now.plus_secs(-PENDING_SECS)), limit: TOLD_MAX, ..Search::default() };
         let says = |secret: &Secret| {
-            let path = secret.path();
-            Some(format!(
-                "A version of the secret {path} of {} waits as pending for more than a day: `chancery secret rollback {path} pending` \
-                 makes it current.",
-                secret.owner()
-            ))
+            let (path, owner) = (secret.path(), secret.owner());
+            let number = *secret.labels().get(Label::PENDING)?;
+            let by = secret.versions(now).into_iter().find(|version| version.number == number)?.by;
+            let gives_up = format!("`chancery secret label {path} pending --remove` gives it up");
+            // What a rotation made and nothing showed to be let in is nobody's to promote.
+            Some(match by == ROTATION {
+                true => format!(
+                    "Version {number} of the secret {path} of {owner} waits as pending since a rotation that is no more: {gives_up}. Do not \
+                     make it current: no login showed it."
+                ),
+                false => format!(
+                    "Version {number} of the secret {path} of {owner}, of {by}, waits as pending for more than a day: `chancery secret \
+                     rollback {path} pending` makes it current once what it holds works, {gives_up}."
+                ),
+            })
         };
         self.trouble(Sort::Waiting, tally.stuck, &search, says).await
     }

@@ -4,7 +4,7 @@ use policy::Timestamp;
 
 use super::next::Step;
 use super::outcome::Outcome;
-use super::record::{Rotation, Stage, Way};
+use super::record::{Credential, Rotation, Stage, Way};
 use super::settings::{Plan, Settings, SettingsError};
 
 /// What was asked cannot be done now.
@@ -143,6 +143,42 @@ impl Rotation {
         self.is_leaked |= is_leaked;
         self.is_asked |= is_asked || self.is_leaked;
         true
+    }
+
+    /// Ends it, where it rests, halted, or was set nowhere: nobody takes up what was under way, so no version is pending, and what was being
+    /// taken away is `previous` no more. A credential that was in use before and still stands is. Answers the one beside the current one
+    /// that may be let in at the target all the same.
+    ///
+    /// # Errors
+    /// [`NotNow::UnderWay`], and nothing is changed.
+    pub fn end(&mut self) -> Result<Option<Credential>, NotNow> {
+        if self.let_go() {
+            self.is_halted = false;
+            return Ok(None);
+        }
+        let left = match self.stage.clone() {
+            Stage::Resting => None,
+            _ if !self.is_halted => return Err(NotNow::UnderWay),
+            Stage::Made(other) | Stage::Set(other) | Stage::Proven(other) => Some(self.left_behind(other)),
+            Stage::Back(other) | Stage::Returned(other) | Stage::Discarding(other) => Some(self.left_behind(other)),
+            Stage::Overlap(old) => {
+                self.previous = Some(old.clone());
+                Some(old)
+            }
+            // It may be taken away already: nobody goes back to it without a look.
+            Stage::Checked(old) | Stage::Retired(old) => Some(old),
+        };
+        self.is_halted = false;
+        self.rest();
+        Ok(left)
+    }
+
+    /// What was pending goes without a label where it was never in use, and is what was in use before where it was.
+    fn left_behind(&mut self, other: Credential) -> Credential {
+        if self.way != Way::Forth {
+            self.previous = Some(other.clone());
+        }
+        other
     }
 
     /// Other settings, between two rotations, or while what is under way was set nowhere: that is let go of ([`Rotation::let_go`]).

@@ -1,6 +1,6 @@
 //! The ways that a rotation takes, one by one.
 
-use super::record::Tried;
+use super::record::{Stage, Tried, Way};
 use super::walks::{Walk, settings};
 use super::*;
 
@@ -195,6 +195,39 @@ fn what_was_set_nowhere_is_let_go_of_and_nothing_else_is() {
     assert!(rotation.let_go());
     assert_eq!(rotation.previous().map(|previous| previous.version), Some(1));
     assert_eq!(rotation.next(single.now), Step::Rest { until: None });
+}
+
+/// What a person ends while it is at each stage, halted: nothing is pending, and only what was in use before is `previous`.
+#[test]
+fn what_ends_where_it_halted_leaves_nothing_pending_in_any_stage() {
+    let of = |version| Credential { version, user: "a".to_owned() };
+    let pending: [fn(Credential) -> Stage; 6] =
+        [Stage::Made, Stage::Set, Stage::Proven, Stage::Back, Stage::Returned, Stage::Discarding];
+    let mut halted = asked(2, &[]).read();
+    (halted.is_halted, halted.tried.sets) = (true, 1);
+    for stage in pending {
+        // A new one that was never in use; one that was, and was to be so again.
+        for (way, previous) in [(Way::Forth, None), (Way::AskedBack, Some(of(2))), (Way::FellBack, Some(of(2)))] {
+            let mut rotation = Rotation { stage: stage(of(2)), way, ..halted.clone() };
+            assert_eq!(rotation.end(), Ok(Some(of(2))), "{:?}", rotation.stage);
+            assert_eq!((rotation.pending(), rotation.previous()), (None, previous.as_ref()), "{:?}", stage(of(2)));
+            assert_eq!(rotation.in_force(), [&of(1)]);
+            assert!(!rotation.is_halted());
+        }
+    }
+    for (stage, previous) in
+        [(Stage::Overlap(of(2)), Some(of(2))), (Stage::Checked(of(2)), None), (Stage::Retired(of(2)), None)]
+    {
+        let mut rotation = Rotation { stage, ..halted.clone() };
+        assert_eq!(rotation.end(), Ok(Some(of(2))));
+        assert_eq!((rotation.pending(), rotation.previous()), (None, previous.as_ref()));
+    }
+    let mut rests = Rotation { stage: Stage::Resting, ..halted.clone() };
+    assert_eq!(rests.end(), Ok(None));
+    // Under way it does not end.
+    let mut under_way = Rotation { stage: Stage::Back(of(2)), is_halted: false, ..halted };
+    let before = under_way.clone();
+    assert_eq!((under_way.end(), under_way), (Err(NotNow::UnderWay), before));
 }
 
 #[test]

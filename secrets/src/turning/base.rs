@@ -95,24 +95,22 @@ impl Rotations {
         Ok(self.vault.ledger().record_page(ROTATION, filter).await?)
     }
 
-    /// Ends a rotation that rests or halted, or whose new version was set nowhere: that is pending no more, the secret is written by hand
-    /// again, and nothing is asked of the target any more.
+    /// Ends a rotation that rests or halted, or whose new version was set nowhere: nothing is pending any more, the secret is written by
+    /// hand again, and nothing is asked of the target. Answers what may be let in there beside the current version, and what to do about
+    /// it; none where nothing may.
     ///
     /// # Errors
     /// [`SecretError::Conflict`]: it is under way.
-    pub async fn end(&self, grant: Grant, path: &SecretPath) -> Result<(), SecretError> {
+    pub async fn end(&self, grant: Grant, path: &SecretPath) -> Result<Option<String>, SecretError> {
         let mut turning = self.there(path).await?;
-        let is_idle = turning.rotation().is_resting() || turning.rotation().is_halted();
-        if !is_idle && !turning.body.rotation.let_go() {
-            return Err(not_now(path, NotNow::UnderWay));
-        }
-        // Hosts have what is pending where no rotation says otherwise.
-        let labels = (!is_idle).then(|| turning.labels());
+        let left = turning.body.rotation.end().map_err(|error| not_now(path, error))?;
         let now = self.seconds().await?;
         turning.body.ended = true;
         turning.body.claim = None;
+        // Hosts have what is pending where no rotation says otherwise: the labels are those of what ended, in the same transaction.
         let beside = Beside { grant: &grant, path, is_rotated: false };
-        self.vault.relabel(beside, labels, turning.record(&grant, now)?).await
+        self.vault.relabel(beside, turning.labels(), turning.record(&grant, now)?).await?;
+        Ok(left.map(|left| turning.left_words(&left)))
     }
 
     /// Asks for a rotation now.
@@ -193,7 +191,7 @@ impl Rotations {
     pub(super) async fn write(&self, grant: &Grant, turning: &Turning) -> Result<(), SecretError> {
         let beside = Beside { grant, path: &turning.path, is_rotated: true };
         let record = turning.record(grant, self.seconds().await?)?;
-        self.vault.relabel(beside, Some(turning.labels()), record).await
+        self.vault.relabel(beside, turning.labels(), record).await
     }
 
     pub(super) async fn there(&self, path: &SecretPath) -> Result<Turning, SecretError> {

@@ -3,7 +3,7 @@
 
 use super::place::Product;
 use super::record::Turning;
-use crate::rotation::Why;
+use crate::rotation::{Credential, Plan, Why};
 
 impl Turning {
     /// What went wrong last, and what a person must do; none where nothing did.
@@ -17,6 +17,27 @@ impl Turning {
             Some(word) => format!("{text}, then `chancery secret rotate {path} {word}`"),
             None => text.to_owned(),
         })
+    }
+
+    /// What a rotation that ended where it halted leaves at its target, and what a person does about it.
+    pub(super) fn left_words(&self, left: &Credential) -> String {
+        let (path, place, current) = (self.path(), self.at().described(), self.rotation().current());
+        let Credential { version, user } = left;
+        match (self.at().product, &self.rotation().settings().plan) {
+            (Product::Ssh, _) => format!(
+                "version {version} of {path} may still be let in as {user} where no agent runs: agents take its key out of what they write. \
+                 `chancery secret hosts {path}` says which hosts have which keys; take the line chancery:{path}#{version} out by hand on the others"
+            ),
+            (_, Plan::Single { .. }) => format!(
+                "{user} may have the password of version {version} of {path} at {place} (`chancery secret get {path} --at {version}`): set the \
+                 one of version {} there by hand (`chancery secret get {path}`)",
+                current.version
+            ),
+            (_, Plan::Pair { .. } | Plan::Keys { .. }) => format!(
+                "version {version} of {path} may still be let in as {user} at {place}: take it away there by hand. `chancery secret get {path} \
+                 --at {version}` is what it is"
+            ),
+        }
     }
 }
 

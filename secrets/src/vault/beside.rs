@@ -94,12 +94,7 @@ impl Vault {
     }
 
     /// Sets the labels, and writes another record, in one transaction; the other alone where nothing of the secret changes.
-    pub(crate) async fn relabel(
-        &self,
-        beside: Beside<'_>,
-        labels: Option<Labels>,
-        other: Record,
-    ) -> Result<(), SecretError> {
+    pub(crate) async fn relabel(&self, beside: Beside<'_>, labels: Labels, other: Record) -> Result<(), SecretError> {
         let Beside { grant, path, is_rotated } = beside;
         for _ in 0..TRIES_MAX {
             let secret = self.there(path).await?;
@@ -161,10 +156,9 @@ impl Vault {
     }
 }
 
-fn relabelled(secret: &Secret, labels: Option<Labels>, is_rotated: bool) -> Result<Body, SecretError> {
+fn relabelled(secret: &Secret, labels: Labels, is_rotated: bool) -> Result<Body, SecretError> {
     let mut body = secret.body.clone();
     body.rotated = is_rotated;
-    let Some(labels) = labels else { return Ok(body) };
     labels.set(&mut body.labels);
     body.came_into_use(labels.current);
     for number in [Some(labels.current), labels.pending, labels.previous].into_iter().flatten() {

@@ -6,9 +6,9 @@ use store::{ActorStamp, Record};
 use super::base::Vault;
 use super::body::{Deleted, value_id};
 use super::secret::Secret;
-use super::writing::record_of;
+use super::writing::{give_up, record_of};
 use crate::error::SecretError;
-use crate::nouns::{SecretPath, Which};
+use crate::nouns::{Label, SecretPath, Which};
 
 impl Vault {
     /// Takes a version out of use, or back into it.
@@ -95,9 +95,12 @@ impl Vault {
         for which in which {
             let number = secret.find(which)?.number;
             if let Some(label) = secret.body.labels_of(number).next() {
-                let why = format!(
-                    "the label {label} stands at version {number} of {path}: move it first, or delete the secret"
-                );
+                let first = match label {
+                    Label::PENDING => format!("give it up first (`{}`)", give_up(path)),
+                    _ => "move it first".to_owned(),
+                };
+                let why =
+                    format!("the label {label} stands at version {number} of {path}: {first}, or delete the secret");
                 return Err(SecretError::Conflict(why));
             }
             if let Some(version) = body.version_mut(number) {

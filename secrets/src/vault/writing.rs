@@ -220,10 +220,12 @@ impl Vault {
         self.there(path).await
     }
 
-    /// Moves a label of one's own, or takes it away.
+    /// Moves a label of one's own, or takes it away; or takes `pending` away, by which a version that was never in use is given up. It stays
+    /// under its number.
     ///
     /// # Errors
-    /// [`SecretError::Invalid`]: it is `current`, `pending` or `previous`, which move by themselves.
+    /// [`SecretError::Invalid`]: it is `current`, `pending` or `previous`, which move by themselves. [`SecretError::Conflict`]: what is
+    /// pending is a rotation's.
     pub async fn label(
         &self,
         grant: Grant,
@@ -231,11 +233,19 @@ impl Vault {
         label: &Label,
         to: Option<&Which>,
     ) -> Result<Secret, SecretError> {
-        if label.is_ours() {
-            let why = format!("the label {label} moves with a new version, a rotation or a rollback");
+        let is_given_up = label.as_str() == Label::PENDING && to.is_none();
+        if label.is_ours() && !is_given_up {
+            let otherwise = match label.as_str() {
+                Label::PENDING => format!("; `{}` gives its version up", give_up(path)),
+                _ => String::new(),
+            };
+            let why = format!("the label {label} moves with a new version, a rotation or a rollback{otherwise}");
             return Err(SecretError::invalid("label", why));
         }
         self.amend(&grant, path, |secret, body| {
+            if is_given_up {
+                secret.free()?;
+            }
             match to {
                 Some(which) => {
                     let number = kept(secret, which)?;
@@ -411,6 +421,11 @@ fn unexpected(path: &SecretPath, newest: u64) -> SecretError {
         0 => format!("there is no secret at {path} yet"),
         _ => format!("the newest version of {path} is {newest}: read it, and write upon that"),
     })
+}
+
+/// By which command a pending version is given up.
+pub(super) fn give_up(path: &SecretPath) -> String {
+    format!("chancery secret label {path} {} --remove", Label::PENDING)
 }
 
 /// A version that is there, usable or not.

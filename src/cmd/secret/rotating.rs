@@ -143,10 +143,11 @@ pub(super) async fn rotation(args: Rotation, client: &Client, global: &Global) -
     let path: secrets::SecretPath = path.parse().or_fail("no secret stands there")?;
     let url = format!("/api/v1/secret-rotations/{path}");
     if args.end {
-        client.delete(&url).await?;
-        match global.json {
-            true => output::json(&json!({"path": path.as_str(), "ended": true})),
-            false => output::line(format!("{path} is exchanged no more")),
+        let left = client.delete_told(&url).await?.map(|told| field(&told, "left"));
+        match (global.json, left) {
+            (true, left) => output::json(&json!({"path": path.as_str(), "ended": true, "left": left})),
+            (false, None) => output::line(format!("{path} is exchanged no more")),
+            (false, Some(left)) => output::line(format!("{path} is exchanged no more\n{left}")),
         }
         return Ok(());
     }

@@ -27,7 +27,7 @@ pub(crate) struct Act {
     /// Which versions are destroyed.
     #[serde(default)]
     versions: Vec<String>,
-    /// Which label is moved; to no version: it goes.
+    /// Which label is moved; to no version: it goes. `pending` goes alone: its version is given up.
     #[serde(default)]
     label: Option<String>,
     /// For how many days what is deleted can be restored.

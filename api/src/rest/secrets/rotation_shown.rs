@@ -123,6 +123,13 @@ pub(crate) struct TroubleInfo {
     at: Timestamp,
 }
 
+/// A rotation that ended where it halted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RotationEnded {
+    /// What may be let in at the target beside the current version, and what to do about it.
+    pub(super) left: String,
+}
+
 /// What would be done.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Rehearsal {

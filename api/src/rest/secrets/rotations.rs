@@ -3,7 +3,7 @@
 //! Whoever sets one up may write the secret, and read it and the administrator's: where both are sent is said here and nowhere else.
 
 use axum::extract::State as Shared;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use policy::{Action, Actor, Grant, Owner, Resource};
 use secrets::rotation::{Bounds, NotNow, Plan, Schedule, Settings, Window};
@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::found::altered;
 use super::hosts::{Waiting, waiting};
-use super::rotation_shown::{Rehearsal, RotationInfo, credential, info, rehearsed, seconds, whole};
+use super::rotation_shown::{Rehearsal, RotationEnded, RotationInfo, credential, info, rehearsed, seconds, whole};
 use super::{granted, path_of};
 use crate::app::App;
 use crate::exchanges::Exchanges;
@@ -236,20 +236,25 @@ pub(crate) async fn put(
     Ok(json(StatusCode::OK, &shown))
 }
 
-/// Ends a rotation that rests or halted, or that was set nowhere yet: the secret is written by hand again. Nothing changes at the target.
+/// Ends a rotation that rests or halted, or that was set nowhere yet: no version of it is pending any more, and the secret is written by
+/// hand again. Nothing changes at the target.
 #[utoipa::path(delete, path = "/api/v1/secret-rotations/{path}", tag = "secrets", operation_id = "endRotation",
     params(("path" = String, Path, description = "Where the secret stands, with its slashes")),
-    responses((status = 204, description = "It ended"), (status = 409, description = "It is under way")))]
+    responses((status = 200, description = "It ended where it halted, and something is left at the target", body = RotationEnded),
+        (status = 204, description = "It ended"), (status = 409, description = "It is under way")))]
 pub(crate) async fn end(
     Shared(app): Shared<App>,
     Caller(actor): Caller,
     Segment(path): Segment,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let path = path_of(&path)?;
     let (_, grant) = granted(&app, &actor, Action::WriteSecret, &path).await?;
     let rotations = app.rotations().clone();
-    app.secret_to_its_end(async move { rotations.end(grant, &path).await }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let left = app.secret_to_its_end(async move { rotations.end(grant, &path).await }).await?;
+    Ok(match left {
+        Some(left) => json(StatusCode::OK, &RotationEnded { left }),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
 }
 
 /// Says a word to a rotation; a dry run says what would be done.
