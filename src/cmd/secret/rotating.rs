@@ -6,9 +6,10 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
 
 use super::super::files;
+use super::path_of;
 use crate::Global;
 use crate::client::Client;
-use crate::failure::{Failure, OrFail};
+use crate::failure::Failure;
 use crate::output::{self, Listing, Paint, field, whole, words};
 use crate::parts::pages::Pages;
 use crate::parts::span::{Span, span};
@@ -140,7 +141,7 @@ pub(super) async fn rotate(args: Rotate, client: &Client, global: &Global) -> Re
 /// `chancery secret rotation`.
 pub(super) async fn rotation(args: Rotation, client: &Client, global: &Global) -> Result<(), Failure> {
     let Some(path) = &args.path else { return list(client, global).await };
-    let path: secrets::SecretPath = path.parse().or_fail("no secret stands there")?;
+    let path = path_of(path)?;
     let url = format!("/api/v1/secret-rotations/{path}");
     if args.end {
         client.delete(&url).await?;
@@ -194,7 +195,7 @@ async fn present(client: &Client, url: &str, is_new: bool) -> Result<Map<String,
 
 async fn list(client: &Client, global: &Global) -> Result<(), Failure> {
     let mut pages = Pages::new(client, "/api/v1/secret-rotations", &[], usize::MAX);
-    let columns = [whole("PATH"), whole("DRIVER"), whole("PLAN"), whole("STATE"), whole("NEXT"), words("TROUBLE")];
+    let columns = [whole("PATH"), whole("DRIVER"), whole("PLAN"), whole("STATE"), whole("NEXT STEP"), words("TROUBLE")];
     let mut listing = Listing::new(&columns, global.json);
     while let Some(page) = pages.next().await? {
         let rows = page.items.iter().map(|rotation| {
