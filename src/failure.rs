@@ -175,6 +175,12 @@ impl Failure {
         &self.message
     }
 
+    /// What failed and why, without what to do about it: for within a sentence of somebody else.
+    pub fn within(&self) -> String {
+        let said = std::iter::once(&self.message).chain(&self.causes).map(String::as_str);
+        said.collect::<Vec<_>>().join(": ")
+    }
+
     /// The process's exit code.
     pub fn exit(&self) -> Exit {
         self.exit
@@ -227,6 +233,14 @@ mod tests {
         let io = std::io::Error::other("no such disk");
         let said = Failure::new(Exit::Failed, "cannot open the register").because(&io).help("mount it").to_string();
         assert_eq!(said, "chancery: cannot open the register\n  because: no such disk\n  try: mount it");
+    }
+
+    #[test]
+    fn within_another_sentence_a_failure_is_named_once() {
+        let io = std::io::Error::other("no such file");
+        let failure = Failure::new(Exit::Failed, "cannot read keys").because(&io).help("name another");
+        let outer = Failure::new(Exit::Usage, failure.within()).to_string();
+        assert_eq!(outer, "chancery: cannot read keys: no such file");
     }
 
     #[test]

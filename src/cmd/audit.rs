@@ -117,7 +117,7 @@ struct List {
     #[arg(long, value_name = "KIND")]
     event: Option<String>,
     /// Only of this time: 30d
-    #[arg(long, value_name = "TIME", value_parser = span, conflicts_with = "after")]
+    #[arg(long, value_name = "SPAN", value_parser = span, conflicts_with = "after")]
     since: Option<Span>,
     /// Begin after this index instead
     #[arg(long)]

@@ -208,7 +208,14 @@ pub fn access(config: Option<&Config>) -> Access {
     }
 }
 
+/// What other commands take for standard output.
+const STDOUT: &str = "/dev/stdout";
+
 async fn target(to: String, access: Access) -> Result<Target, Failure> {
+    if to == STDOUT {
+        return Err(Failure::new(Exit::Usage, format!("a backup makes its file anew, and {STDOUT} is there"))
+            .help("--to - is standard output"));
+    }
     let parsed = tokio::task::spawn_blocking(move || Target::parse(&to, &access)).await;
     parsed.or_fail("the place broke off")?.map_err(|error| unmade(&error).exiting(Exit::Usage))
 }

@@ -28,7 +28,7 @@ use crate::failure::{Failure, OrFail};
 use crate::output::{self, Listing, Paint, field, spare, whole, words};
 use crate::parts::moment::Moment;
 use crate::parts::pages::Pages;
-use crate::parts::span::{Span, span};
+use crate::parts::span::{Span, days, span};
 
 #[derive(Parser)]
 pub struct Args {
@@ -124,8 +124,8 @@ enum What {
     Delete {
         /// Where it stands
         path: String,
-        /// For so many days it can be restored
-        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        /// For so long it can be restored, in whole days, such as 30d
+        #[arg(long, value_name = "SPAN", default_value = "30d", value_parser = days)]
         retention: u32,
     },
     /// Take a deleted secret back into use
@@ -208,10 +208,10 @@ struct List {
     #[arg(long)]
     deleted: bool,
     /// Whose current version expires within this time, or has: 30d
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "SPAN", value_parser = span)]
     expiring: Option<Span>,
     /// Which nobody read for this time: 90d
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "SPAN", value_parser = span)]
     unread: Option<Span>,
     /// Whose credential is older than their rotation allows
     #[arg(long, conflicts_with_all = ["expiring", "unread", "stuck"])]
@@ -274,7 +274,7 @@ pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 /// The digits alone where somebody pipes them on; with what is left of them where somebody looks.
 async fn code(path: &str, client: &Client, global: &Global) -> Result<(), Failure> {
-    let path: secrets::SecretPath = path.parse().or_fail("no secret stands there")?;
+    let path = path_of(path)?;
     let code = client.get(&format!("/api/v1/secret-codes/{path}")).await?;
     match global.json {
         true => output::json(&code),
@@ -283,9 +283,14 @@ async fn code(path: &str, client: &Client, global: &Global) -> Result<(), Failur
     Ok(())
 }
 
+/// A path, as it is written on the command line.
+fn path_of(text: &str) -> Result<secrets::SecretPath, Failure> {
+    text.parse().or_usage("this is no path of a secret")
+}
+
 /// Where a secret is asked for; a path needs no encoding, and what is none is refused here.
 fn place(path: &str) -> Result<String, Failure> {
-    let path: secrets::SecretPath = path.parse().or_fail("no secret stands there")?;
+    let path = path_of(path)?;
     Ok(format!("/api/v1/secrets/{path}"))
 }
 
@@ -302,7 +307,7 @@ async fn act(word: &str, body: Value, client: &Client, global: &Global) -> Resul
 fn done(word: &str, body: &Value, secret: &Value) -> String {
     let [version, label] = ["version", "label"].map(|name| field(body, name));
     match word {
-        "roll-back" => format!("version {} is current again", at_label(secret, "current")),
+        "roll-back" => format!("version {} is current", at_label(secret, "current")),
         "label" if version.is_empty() => format!("{label} is taken away"),
         "label" => format!("{label} stands at version {}", at_label(secret, &label)),
         "disable" => format!("version {version} is out of use; `chancery secret enable` takes it back"),
@@ -491,6 +496,15 @@ fn row(version: &Value, now: Timestamp) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Exit;
+
+    #[test]
+    fn what_is_no_path_is_wrong_usage() {
+        assert_eq!(path_of("prod/db").expect("a path").as_str(), "prod/db");
+        for wrong in ["/prod/db", "a//b", ""] {
+            assert_eq!(path_of(wrong).expect_err(wrong).exit(), Exit::Usage, "{wrong}");
+        }
+    }
 
     #[test]
     fn what_changed_is_said_and_references_stand_beside_fields() {
@@ -507,7 +521,7 @@ mod tests {
         assert_eq!(fields, "host, password (chy://prod/db#password@current)");
         let destroyed = done("destroy", &json!({"versions": ["1", "previous"]}), &secret);
         assert_eq!(destroyed, "destroyed for good: version 1, previous");
-        assert_eq!(done("roll-back", &json!({"version": null}), &secret), "version 2 is current again");
+        assert_eq!(done("roll-back", &json!({"version": null}), &secret), "version 2 is current");
         assert_eq!(done("label", &json!({"label": "blue", "version": null}), &secret), "blue is taken away");
     }
 }

@@ -36,6 +36,7 @@ enum What {
     )]
     SignHost(Sign),
     /// Make a key for today, have it signed, and hand it to the ssh-agent where one runs, in place of the one before
+    #[command(after_help = login::EXAMPLES)]
     Login(login::Login),
     /// Print what to trust: user CA for sshd (TrustedUserCAKeys), host CA for known_hosts
     Ca(Ca),

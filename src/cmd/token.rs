@@ -80,7 +80,7 @@ struct Create {
     #[arg(long = "scope", value_name = "ACTION", value_parser = actions())]
     scopes: Vec<String>,
     /// How long it is good for, e.g. 12h or 90d
-    #[arg(long, default_value = "90d", value_parser = span)]
+    #[arg(long, alias = "validity", default_value = "90d", value_parser = span)]
     expires: Span,
     /// Write the token to this file, mode 0600
     #[arg(long, required_unless_present = "show")]

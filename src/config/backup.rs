@@ -90,7 +90,20 @@ impl RawBackup {
 
 /// Those that are named, and those of a file.
 pub fn recipients(named: &[String], file: Option<&Path>) -> Result<Recipients, String> {
-    let text = file.map(|file| files::text(file, RECIPIENTS_BYTES_MAX)).transpose().map_err(|e| e.to_string())?;
+    let text =
+        file.map(|file| files::text(file, RECIPIENTS_BYTES_MAX)).transpose().map_err(|failure| failure.within())?;
     let lines = named.iter().map(String::as_str).chain(text.as_deref().unwrap_or_default().lines());
     Recipients::parse(lines).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_there_is_told_of_in_one_sentence() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let why = recipients(&[], Some(&folder.path().join("nosuch"))).err().expect("it is not there");
+        assert!(why.contains("nosuch") && !why.contains("chancery: ") && !why.contains("try:"), "{why}");
+    }
 }

@@ -36,6 +36,18 @@ pub fn span_within(text: &str, bounds: RangeInclusive<u64>) -> Result<Span, Stri
     }
 }
 
+/// Reads one of whole days, for the command line; answers how many they are.
+pub fn days(text: &str) -> Result<u32, String> {
+    let refuse = || "write whole days, such as 30d or 4w".to_owned();
+    let Span(secs) = span(text).map_err(|_| refuse())?;
+    match secs % DAY_SECS {
+        0 => u32::try_from(secs / DAY_SECS).map_err(|_| refuse()),
+        _ => Err(refuse()),
+    }
+}
+
+const DAY_SECS: u64 = 86_400;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +57,16 @@ mod tests {
         assert_eq!(span("1h30m").unwrap(), span("90m").unwrap());
         assert_eq!(span("2d12h").unwrap().secs(), 216_000);
         assert!(span("16").unwrap_err().contains("1h30m"));
+    }
+
+    #[test]
+    fn whole_days_have_a_unit_too_and_nothing_is_rounded() {
+        for (text, wanted) in [("30d", 30), ("4w", 28), ("48h", 2), ("1w2d", 9), ("0d", 0)] {
+            assert_eq!(days(text), Ok(wanted), "{text}");
+        }
+        for bad in ["30", "36h", "", "-1d", "1.5d", "99999999999999d"] {
+            assert_eq!(days(bad), Err("write whole days, such as 30d or 4w".to_owned()), "{bad}");
+        }
     }
 
     #[test]

@@ -44,6 +44,22 @@ fn the_register_of_another_process_is_seeded() {
     seed::run(&wish).expect("a seeded register");
 }
 
+#[test]
+fn who_reads_secrets_alone_lands_on_their_list_and_is_refused_nothing() {
+    let mut house = House::new();
+    house.start();
+    let out = house.path("shop.token");
+    house.run(&["token", "create", "shop", "--role", "secret-reader", "--owner", "default", "--out", text(&out)]);
+    let token = std::fs::read_to_string(&out).expect("a token");
+    let jar = house.path("cookies");
+    let form = format!("token={}", token.trim());
+    let signed_in = house.curl(&["-c", text(&jar), "--data-urlencode", &form, &house.https("/login")]);
+    assert_eq!(signed_in.status, 303);
+    let first = house.curl(&["-b", text(&jar), &house.https("/")]);
+    assert_eq!((first.status, first.header("location").as_deref()), (303, Some("/secrets")));
+    assert_eq!(house.curl(&["-b", text(&jar), &house.https("/secrets")]).status, 200);
+}
+
 /// All certificates of end entities, as the API lists them.
 fn listed(house: &House) -> Vec<Value> {
     let items = house.json(&["certs", "list", "--kind", "certificate", "--limit", "1000"]);

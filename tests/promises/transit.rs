@@ -45,7 +45,7 @@ fn used(house: &House, name: &str) -> BTreeMap<u64, Value> {
 #[test]
 fn a_key_seals_signs_is_rotated_and_ends_by_commands() {
     let house = House::started();
-    create(&house, "payments", &["--rotate-days", "90"]);
+    create(&house, "payments", &["--rotate", "90d"]);
     let sealed = done(piped(&house, &["transit", "encrypt", "payments"], b"4111\n1111\n"));
     assert!(sealed.starts_with("chy:v1:"), "{sealed}");
     let opened = done(piped(&house, &["transit", "decrypt", "payments"], sealed.as_bytes()));

@@ -21,14 +21,14 @@ pub(super) fn host(
     server: &Server,
     identity: Option<&Certificate>,
 ) -> Result<Option<String>, PlanError> {
-    let said = said.map(|text| name(at, text)).transpose()?;
+    let names =
+        identity.filter(|identity| is_shown(identity, server)).map_or(&[][..], |identity| identity.names.as_slice());
+    let example = names.first().map_or_else(|| EXAMPLE.to_owned(), |name| format!("host = \"{}\"", bare(name)));
+    let said = said.map(|text| name(at, text, &example)).transpose()?;
     if said.is_some() && server.client.is_none() {
         let why = "a token says nothing of a host: it reports by a certificate";
         return Err(at.refuse(why, "[identity], or client_cert and client_key in [secrets]"));
     }
-    let names =
-        identity.filter(|identity| is_shown(identity, server)).map_or(&[][..], |identity| identity.names.as_slice());
-    let example = names.first().map(|name| format!("host = \"{}\"", bare(name))).unwrap_or_default();
     match &said {
         Some(name) if !names.is_empty() && !names.contains(name) => {
             let why = format!("{} is none of the names of [identity]", bare(name));
@@ -44,8 +44,7 @@ fn is_shown(identity: &Certificate, server: &Server) -> bool {
     server.client.is_some() && home(identity).is_some_and(|home| home.server.client == server.client)
 }
 
-fn name(at: &Place<'_>, text: &str) -> Result<Name, PlanError> {
-    let example = "host = \"web1.example.internal\"";
+fn name(at: &Place<'_>, text: &str, example: &str) -> Result<Name, PlanError> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(Name::Ip(address));
     }
@@ -55,6 +54,9 @@ fn name(at: &Place<'_>, text: &str) -> Result<Name, PlanError> {
         true => Err(at.refuse(format!("{name} is not one host"), example)),
     }
 }
+
+/// What to write where no name is known.
+const EXAMPLE: &str = "host = \"web1.example.internal\"";
 
 /// As the server compares it.
 fn bare(name: &Name) -> String {
@@ -106,6 +108,7 @@ mod tests {
         let by_token = format!("{OTHER}token_file = \"token\"");
         for (names, secrets, keys, says, write) in [
             (one, "", "host = \"web_1\"", "web_1", "host = "),
+            ("\"db1.example.internal\"", "", "host = \"localhost:1\"", "DNS name", "host = \"db1.example.internal\""),
             (one, "", "host = \"dns:web1.example.internal\"", "DNS name", "host = "),
             (one, "", "host = \"\"", "DNS name", "host = "),
             (one, "", "host = \"*.example.internal\"", "not one host", "host = "),

@@ -128,10 +128,14 @@ impl BackupWatch {
         let kept = state.not_pruned.as_ref().map(|why| format!("Old backups could not be taken away: {why}."));
         let drill = state.last_drill.as_ref().filter(|drill| drill.findings > 0 || !drill.opened).map(|drill| {
             let opened = if drill.opened { "opens under the token" } else { "does not open under the token" };
+            let findings = match drill.findings {
+                1 => "one finding".to_owned(),
+                more => format!("{more} findings"),
+            };
             format!(
-                "The drill of {} restored a backup with {} findings, which {opened}: look at older backups, and repeat it \
+                "The drill of {} restored a backup with {findings}, which {opened}: look at older backups, and repeat it \
                  (`chancery restore --drill`).",
-                drill.at, drill.findings
+                drill.at
             )
         });
         late.into_iter().chain(failed).chain(kept).chain(drill).collect()
@@ -174,6 +178,7 @@ mod tests {
         assert!(told(NOW.plus_secs(3 * 86_400), None, None)[0].contains("later than now"));
         assert!(told(NOW, None, Some("the disk is full"))[0].contains("the disk is full"));
         assert!(told(NOW, Some(drilled(2, true)), None)[0].contains("2 findings"));
+        assert!(told(NOW, Some(drilled(1, true)), None)[0].contains("with one finding, which"));
         assert!(told(NOW, Some(drilled(0, false)), None)[0].contains("does not open"));
     }
 }

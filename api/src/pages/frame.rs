@@ -68,10 +68,21 @@ impl Head {
             Place::Secrets => "secrets",
             Place::Drills => "drills",
         };
-        let of = actor.owners.iter().next().cloned();
-        let knows_secrets = app.authority().policies().permits(actor, Action::ListSecrets, &Resource::secret(of, ""));
-        Self { actor: actor.id.clone(), place, watches, knows_secrets, held: app.lookout().held(), pills }
+        Self {
+            actor: actor.id.clone(),
+            place,
+            watches,
+            knows_secrets: knows_secrets(app, actor),
+            held: app.lookout().held(),
+            pills,
+        }
     }
+}
+
+/// Whether a visitor may know of secrets.
+pub(super) fn knows_secrets(app: &App, actor: &Actor) -> bool {
+    let of = actor.owners.iter().next().cloned();
+    app.authority().policies().permits(actor, Action::ListSecrets, &Resource::secret(of, ""))
 }
 
 /// A template as a page with its policy.

@@ -14,7 +14,7 @@ use store::Renewer;
 use super::asked::{Asked, owners, sees_ssh_alone};
 use super::chart::{self, Chart, SPANS};
 use super::first::First;
-use super::frame::{Head, Place, render, see};
+use super::frame::{Head, Place, knows_secrets, render, see};
 use super::piece::{Piece, pieces};
 use super::row::{self, Row};
 use super::secrets::{self, SecretsAsked};
@@ -143,10 +143,22 @@ pub(super) async fn show(Shared(app): Shared<App>, Visitor(actor): Visitor, head
     if sees_ssh_alone(&actor) {
         return see("/certificates?kind=ssh-user");
     }
+    // Nobody is refused the page on which he lands after he signed in.
+    if !reads_certificates(&app, &actor, &uri) && knows_secrets(&app, &actor) {
+        return see("/secrets");
+    }
     match page(&app, &actor, &headers, &uri).await {
         Ok(page) => render(StatusCode::OK, &page),
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Whether the page is shown to a visitor. Who may not has not asked for it yet, which is no refusal to write down.
+fn reads_certificates(app: &App, actor: &Actor, uri: &Uri) -> bool {
+    // What is no owner has its own words.
+    let Ok(owner) = Asked::of(uri).owner(actor) else { return true };
+    let on = Resource::certificate(owner, "", Vec::new());
+    app.authority().policies().permits(actor, Action::ReadCertificate, &on)
 }
 
 async fn page(app: &App, actor: &Actor, headers: &HeaderMap, uri: &Uri) -> Result<Overview, Problem> {

@@ -7,13 +7,13 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use policy::{Action, Actor, Timestamp, shown};
 use secrets::rotation::Plan;
-use secrets::{Kind, Reference, Secret, SecretPath, Standing, Version};
+use secrets::{Kind, Label, Reference, Secret, SecretPath, Standing, Version};
 
 use super::fact::{Fact, fact};
 use super::frame::{Head, Place, render};
 use super::secrets::{SecretsAsked, current, of_owner, standing};
 use super::session::Visitor;
-use super::words::{left, moment};
+use super::words::{hour, left, moment};
 use crate::app::App;
 use crate::intake::Segment;
 use crate::problem::Problem;
@@ -75,6 +75,8 @@ struct Sheet {
     rotation: Vec<Fact>,
     refresh: Vec<Fact>,
     versions: Vec<VersionRow>,
+    /// What a command that reads it has to say beside its path.
+    at: &'static str,
     readers: Vec<Reader>,
     /// There are more readers than are shown.
     more: bool,
@@ -117,10 +119,11 @@ async fn sheet(app: &App, actor: &Actor, path: &SecretPath) -> Result<Sheet, Pro
         rotation: rotation(app, path, now).await?,
         refresh: refresh(app, &secret).await?,
         versions: secret.versions(now).into_iter().map(version).collect(),
+        at: at(secret.labels().contains_key(Label::CURRENT), secret.labels().contains_key(Label::PENDING)),
         readers: readers
             .into_iter()
             .map(|reading| Reader {
-                at: moment(reading.at),
+                at: hour(reading.at),
                 when: reading.at.rfc3339(),
                 who: shown(&reading.reader).into_owned(),
                 leaf: reading.leaf,
@@ -143,6 +146,11 @@ fn levels(path: &SecretPath) -> Vec<Level> {
         end += 1;
     }
     levels
+}
+
+/// Which version a command has to name: none where one is current; where one waits for that, that one.
+fn at(has_current: bool, has_pending: bool) -> &'static str {
+    if !has_current && has_pending { " --at pending" } else { "" }
 }
 
 /// A tag, as it is written where one looks for it.
@@ -215,7 +223,7 @@ async fn rotation(app: &App, path: &SecretPath, now: Timestamp) -> Result<Vec<Fa
         facts.push(fact("Every", format!("{} days", period / 86_400)));
     }
     let next = app.rotations().due(&turning, secs);
-    facts.extend(next.map(|next| fact("Next", format!("{} UTC", moment(time(next))))));
+    facts.extend(next.map(|next| fact("Next step", format!("{} UTC", moment(time(next))))));
     if let Some(late) = rotation.overdue_secs(secs) {
         facts.push(fact("Overdue", format!("by {} days", late / 86_400)));
     }
@@ -293,6 +301,12 @@ mod tests {
         );
         let tag = tag("team", "a\u{202e}b");
         assert_eq!((tag.says.as_str(), tag.link.as_str()), ("team=a\\u{202e}b", "/secrets?tag=team%3Da%E2%80%AEb"));
+    }
+
+    #[test]
+    fn a_command_that_reads_it_names_what_waits_where_nothing_is_current() {
+        assert_eq!((at(true, true), at(true, false), at(false, false)), ("", "", ""));
+        assert_eq!(at(false, true), " --at pending");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::asked::{Choices, owners};
 use super::frame::{Head, Place, percent, render};
 use super::session::Visitor;
-use super::words::{left, moment};
+use super::words::{hours_ago, left, moment};
 use crate::app::App;
 use crate::problem::{Kind, Problem};
 use crate::rest::secrets::found::{SecretsFound, SecretsSought, found};
@@ -162,18 +162,13 @@ fn row((secret, read): &Listed, now: Timestamp) -> Row {
         state: shown_as.state,
         rotates: secret.is_rotated(),
         reader: read.as_ref().map_or_else(|| "nobody".to_owned(), |read| shown(&read.by).into_owned()),
-        read: read.as_ref().map(|read| ago(read.at, now)).unwrap_or_default(),
+        read: read.as_ref().map(|read| hours_ago(read.at, now)).unwrap_or_default(),
         of_owner: of_owner(secret.owner()),
         owner: secret.owner().to_string(),
         kind: secret.kind().to_string(),
         current: secret.labels().get(Label::CURRENT).map_or_else(|| "none".to_owned(), ToString::to_string),
         waits: secret.labels().get(Label::PENDING).map(|number| format!("{number} waits")).unwrap_or_default(),
     }
-}
-
-/// `3 d 4 h ago`.
-fn ago(at: Timestamp, now: Timestamp) -> String {
-    if at < now { left(at, now) } else { "just now".to_owned() }
 }
 
 /// The list of an owner's secrets.

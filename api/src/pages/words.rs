@@ -126,6 +126,22 @@ pub(super) fn left(until: Timestamp, now: Timestamp) -> String {
     if secs < 0 { format!("{span} ago") } else { format!("in {span}") }
 }
 
+/// `this hour`, `3 h ago`, `2 d ago`: of readings the register knows the hour, and of each hour the first.
+pub(super) fn hours_ago(at: Timestamp, now: Timestamp) -> String {
+    match now.unix().div_euclid(HOUR) - at.unix().div_euclid(HOUR) {
+        ..=0 => "this hour".to_owned(),
+        hours if hours < 2 * DAY / HOUR => format!("{hours} h ago"),
+        hours => format!("{} d ago", hours / (DAY / HOUR)),
+    }
+}
+
+/// `3 Dec 2026, 14:00 to 15:00`: the hour of a moment.
+pub(super) fn hour(at: Timestamp) -> String {
+    let begin = at.plus_secs(-at.unix().rem_euclid(HOUR));
+    let (_, _, _, end) = parts(begin.plus_secs(HOUR));
+    format!("{} to {end}", moment(begin))
+}
+
 /// A length of time in its two largest units.
 fn span(secs: i64) -> String {
     let parts: [(i64, &str); 2] = match secs {
@@ -162,6 +178,23 @@ mod tests {
         for (secs, told) in cases {
             assert_eq!(left(now.plus_secs(secs), now), told);
         }
+    }
+
+    #[test]
+    fn of_a_reading_the_hour_is_told_and_no_minute() {
+        let time = |text: &str| Timestamp::parse_rfc3339(text).expect("a time");
+        let now = time("2026-11-29T12:35:00Z");
+        let cases = [
+            ("2026-11-29T12:30:09Z", "this hour"),
+            ("2026-11-29T13:00:00Z", "this hour"),
+            ("2026-11-29T11:59:59Z", "1 h ago"),
+            ("2026-11-27T13:00:00Z", "47 h ago"),
+            ("2026-11-27T12:00:00Z", "2 d ago"),
+        ];
+        for (at, told) in cases {
+            assert_eq!(hours_ago(time(at), now), told, "{at}");
+        }
+        assert_eq!(hour(time("2026-11-29T12:30:09Z")), "29 Nov 2026, 12:00 to 13:00");
     }
 
     #[test]

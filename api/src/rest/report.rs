@@ -23,6 +23,8 @@ use crate::problem::Problem;
 /// Secrets of a page, at most: each is held against every token.
 const ROWS_MAX: usize = 100;
 
+const HOUR_SECS: i64 = 3_600;
+
 /// Which page.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -70,9 +72,10 @@ struct SecretReview {
     period_secs: Option<u64>,
     /// By how many seconds it is older.
     overdue_secs: Option<u64>,
-    /// Who read it last, whenever that was.
+    /// The hour in which it was read last, whenever that was, by its beginning: the register knows no minute of the newest reading.
     #[schema(value_type = Option<String>, format = DateTime)]
-    last_read: Option<Timestamp>,
+    last_read_hour: Option<Timestamp>,
+    /// Who began to read it in that hour last.
     last_read_by: Option<String>,
     /// Who read it in the time that was asked for: of each reader the last hour.
     readers: Vec<ReadBy>,
@@ -87,6 +90,7 @@ struct SecretReview {
 #[derive(Serialize, ToSchema)]
 struct ReadBy {
     by: String,
+    /// The first time of that hour.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// The entry of the log that says so.
@@ -156,7 +160,7 @@ async fn review(
         expires: secret.ends(),
         period_secs: rotation.and_then(|rotation| rotation.settings().schedule.period_secs),
         overdue_secs: rotation.and_then(|rotation| rotation.overdue_secs(secs)),
-        last_read: read.map(|read| read.at),
+        last_read_hour: read.map(|read| hour(read.at)),
         last_read_by: read.map(|read| read.by.clone()),
         readers: readers.into_iter().map(|read| ReadBy { by: read.reader, at: read.at, leaf: read.leaf }).collect(),
         more_readers,
@@ -229,6 +233,11 @@ pub(crate) async fn tokens(
         id: token.id,
     });
     Ok(json(StatusCode::OK, &TokensReport { items: items.collect(), next, altered }))
+}
+
+/// The beginning of the hour of a moment.
+fn hour(at: Timestamp) -> Timestamp {
+    at.plus_secs(-at.unix().rem_euclid(HOUR_SECS))
 }
 
 fn rows(limit: Option<u32>) -> Result<usize, Problem> {

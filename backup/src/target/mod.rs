@@ -205,6 +205,7 @@ impl Source {
                 let source = Source::File(path.join(name));
                 Found { source, is_newest: true, ahead }
             }),
+            false if text.ends_with('/') => Err(BackupError::at(text, "is no folder that is there")),
             false => Ok(Found::named(Source::File(path.to_owned()))),
         }
     }
@@ -247,6 +248,14 @@ mod tests {
 
     fn head(status: u16) -> Says {
         Says::This(status, "content-length: 9\r\n", String::new())
+    }
+
+    #[test]
+    fn what_is_named_as_a_folder_and_is_none_is_said_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let named = format!("{}/nosuch/", folder.path().display());
+        let said = Source::parse(&named, &Access::default(), NOW).unwrap_err().to_string();
+        assert_eq!(said, format!("{named}: is no folder that is there"));
     }
 
     #[test]

@@ -281,6 +281,9 @@ impl PrincipalRule {
     fn parse(text: &str) -> Result<PrincipalRule, Malformed> {
         match text {
             "*" => Ok(PrincipalRule::All),
+            some if some.contains('*') => {
+                Err(Malformed::new("principal", some, "`*` alone is everyone; all others are written out"))
+            }
             exact => Principal::parse(exact).map(PrincipalRule::Exact),
         }
     }
@@ -489,7 +492,7 @@ mod tests {
             ("", "10.0.0.0/", "", "", "0 to 32"),
             ("", "10.0.0/8", "", "", "owner web, ip"),
             ("", "", "alice,root", "", "one principal"),
-            ("", "", "web*", "", "one principal"),
+            ("", "", "web*", "", "`*` alone"),
             ("", "", "", "*@*.example.com", "one * at most"),
             ("", "", "", "*", "no @"),
         ] {

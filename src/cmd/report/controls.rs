@@ -41,7 +41,7 @@ pub const PARTS: &[Part] = &[
         pci: "12.5.1",
     },
     Part {
-        what: "secrets: last_read",
+        what: "secrets: last_read_hour",
         answers: "What nobody uses, for the removal of what is not needed",
         iso: "A.5.18",
         soc: "CC6.3",

@@ -36,7 +36,7 @@ Examples:
 Asked with a token of an auditor or an administrator. The HTML page needs nothing beside it and prints as it is.")]
 pub struct Args {
     /// The time that the report is of
-    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = span)]
+    #[arg(long, value_name = "SPAN", default_value = "90d", value_parser = span)]
     since: Span,
     /// In which form
     #[arg(long, value_enum, default_value_t = Format::Json)]

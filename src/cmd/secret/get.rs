@@ -9,6 +9,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::super::files::{Outputs, SECRET, Standing};
+use super::path_of;
 use crate::Global;
 use crate::client::{Client, percent};
 use crate::failure::{Failure, OrFail};
@@ -33,7 +34,7 @@ pub(super) struct Get {
 }
 
 pub(super) async fn get(args: Get, client: &Client, global: &Global) -> Result<(), Failure> {
-    let path: secrets::SecretPath = args.path.parse().or_fail("no secret stands there")?;
+    let path = path_of(&args.path)?;
     let mut outputs = Outputs::new(args.force);
     // Before the secret is asked for: what cannot be written is not read.
     let place = args.out.as_deref().map(|file| outputs.place(file, SECRET, Standing::Forced)).transpose()?;

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::path_of;
 use crate::Global;
 use crate::client::Client;
-use crate::failure::{Exit, Failure, OrFail};
+use crate::failure::{Exit, Failure};
 use crate::output::{self, Listing, Paint, field, spare, whole, words};
 use crate::parts::pages::{altered, left_out};
 
@@ -26,7 +27,7 @@ pub(super) struct Hosts {
 
 /// `chancery secret hosts`.
 pub(super) async fn hosts(args: Hosts, client: &Client, global: &Global) -> Result<(), Failure> {
-    let path: secrets::SecretPath = args.path.parse().or_fail("no secret stands there")?;
+    let path = path_of(&args.path)?;
     let url = format!("/api/v1/ssh-host-reports/{path}");
     let Some(host) = args.forget else {
         listed(&client.get(&url).await?, global);

@@ -183,7 +183,7 @@ async fn list(role: Option<String>, client: &Client, global: &Global) -> Result<
 }
 
 async fn role_of(args: Role, client: &Client, global: &Global) -> Result<(), Failure> {
-    let path: secrets::SecretPath = args.path.parse().or_fail("no role stands there")?;
+    let path = role_path(&args.path)?;
     let url = format!("/api/v1/secret-lease-roles/{path}");
     if args.end {
         client.delete(&url).await?;
@@ -266,8 +266,18 @@ fn wish(args: Role, there: Map<String, Value>) -> Result<Map<String, Value>, Fai
 fn shown(answer: &Value, names: &[&'static str], global: &Global) {
     match global.json {
         true => output::json(answer),
-        false => output::facts(&output::shown(answer, names)),
+        false => output::facts(&said(answer, names)),
     }
+}
+
+/// Those of these that an answer has something of.
+fn said(answer: &Value, names: &[&'static str]) -> Vec<(&'static str, String)> {
+    output::shown(answer, names).into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+/// A role's path, as it is written on the command line.
+fn role_path(text: &str) -> Result<secrets::SecretPath, Failure> {
+    text.parse().or_usage("this is no path of a role")
 }
 
 /// A name is hexadecimal: it needs no encoding, and what is none is refused here.
@@ -287,3 +297,15 @@ const SETTINGS: [&str; 10] =
     ["driver", "host", "port", "database", "admin", "like", "secs", "secs_max", "owner", "roots"];
 /// What the server takes of them.
 const ROOTS_BYTES_MAX: u64 = secrets::ROOTS_BYTES_MAX as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_an_answer_does_not_have_no_line_is_empty() {
+        let role = json!({"driver": "ssh", "secs": 3_600, "host": null});
+        let wanted = [("driver", "ssh".to_owned()), ("secs", "3600".to_owned())];
+        assert_eq!(said(&role, &["driver", "host", "port", "secs"]), wanted);
+    }
+}

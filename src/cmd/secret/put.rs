@@ -75,7 +75,7 @@ struct Said {
     /// So many versions without a label are kept
     #[arg(long, value_name = "COUNT")]
     keep: Option<u16>,
-    /// For how long a reader may keep it in a sealed cache, where the server allows that: 10m; 0s: not at all
+    /// For how long a reader may keep it in a sealed cache, no longer than the server allows: 10m; 0s: not at all
     #[arg(long, value_name = "SPAN", value_parser = span)]
     cache: Option<Span>,
 }

@@ -6,9 +6,10 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
 
 use super::super::files;
+use super::path_of;
 use crate::Global;
 use crate::client::Client;
-use crate::failure::{Failure, OrFail};
+use crate::failure::Failure;
 use crate::output;
 use crate::parts::span::{Span, span};
 
@@ -56,7 +57,7 @@ pub(super) struct Refresh {
 }
 
 pub(super) async fn refresh(args: Refresh, client: &Client, global: &Global) -> Result<(), Failure> {
-    let path: secrets::SecretPath = args.path.parse().or_fail("no secret stands there")?;
+    let path = path_of(&args.path)?;
     let url = format!("/api/v1/secret-refreshes/{path}");
     if args.end {
         client.delete(&url).await?;

@@ -6,9 +6,10 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
 
 use super::super::files;
+use super::path_of;
 use crate::Global;
 use crate::client::Client;
-use crate::failure::{Failure, OrFail};
+use crate::failure::Failure;
 use crate::output::{self, Listing, Paint, field, whole, words};
 use crate::parts::pages::Pages;
 use crate::parts::span::{Span, span};
@@ -140,7 +141,7 @@ pub(super) async fn rotate(args: Rotate, client: &Client, global: &Global) -> Re
 /// `chancery secret rotation`.
 pub(super) async fn rotation(args: Rotation, client: &Client, global: &Global) -> Result<(), Failure> {
     let Some(path) = &args.path else { return list(client, global).await };
-    let path: secrets::SecretPath = path.parse().or_fail("no secret stands there")?;
+    let path = path_of(path)?;
     let url = format!("/api/v1/secret-rotations/{path}");
     if args.end {
         let left = client.delete_told(&url).await?.map(|told| field(&told, "left"));
@@ -195,21 +196,32 @@ async fn present(client: &Client, url: &str, is_new: bool) -> Result<Map<String,
 
 async fn list(client: &Client, global: &Global) -> Result<(), Failure> {
     let mut pages = Pages::new(client, "/api/v1/secret-rotations", &[], usize::MAX);
-    let columns = [whole("PATH"), whole("DRIVER"), whole("PLAN"), whole("STATE"), whole("NEXT"), words("TROUBLE")];
-    let mut listing = Listing::new(&columns, global.json);
+    let columns = [whole("PATH"), whole("DRIVER"), whole("PLAN"), whole("STATE"), whole("NEXT STEP")];
+    let (mut listing, mut troubles) = (Listing::new(&columns, global.json), Vec::new());
     while let Some(page) = pages.next().await? {
         let rows = page.items.iter().map(|rotation| {
             let trouble = rotation.get("trouble").filter(|trouble| trouble.is_object());
             let paint = if trouble.is_some() { Paint::Red } else { Paint::Plain };
-            let texts = ["path", "driver", "plan", "state"].map(|name| field(rotation, name));
-            let why = trouble.map(|trouble| field(trouble, "why")).unwrap_or_default();
-            (paint, [&texts[..], &[field(rotation, "next"), why]].concat())
+            troubles.extend(trouble.map(|trouble| trouble_of(rotation, trouble)));
+            (paint, ["path", "driver", "plan", "state", "next"].map(|name| field(rotation, name)).to_vec())
         });
         listing.add(&page.items, rows.collect());
     }
     listing.end("no rotation that you may know of: `chancery secret rotation PATH --plan pair ...` sets one up");
+    // A column of it would be a strip that breaks the command that is to be copied.
+    if !global.json && !troubles.is_empty() {
+        output::line("");
+        for trouble in troubles {
+            output::line(trouble);
+        }
+    }
     pages.end(global.json);
     Ok(())
+}
+
+/// Which is in trouble, and why.
+fn trouble_of(rotation: &Value, trouble: &Value) -> String {
+    output::printable(&format!("{}: {}", field(rotation, "path"), field(trouble, "why")))
 }
 
 /// What is there, with what is said.
@@ -346,3 +358,15 @@ const SETTINGS: [&str; 16] = [
 ];
 /// What the server takes of them.
 const ROOTS_BYTES_MAX: u64 = secrets::ROOTS_BYTES_MAX as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_is_a_line_of_its_own_with_its_path_whole() {
+        let rotation = json!({"path": "prod/hosts/deploy"});
+        let why = "it halted: `chancery secret rotate prod/hosts/deploy --resume`";
+        assert_eq!(trouble_of(&rotation, &json!({ "why": why })), format!("prod/hosts/deploy: {why}"));
+    }
+}

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use clap::Parser;
 use policy::{Timestamp, World};
-use secrets::SecretPath;
 use serde_json::{Value, json};
 
+use super::path_of;
 use crate::Global;
 use crate::client::Client;
-use crate::failure::{Exit, Failure, OrFail};
+use crate::failure::{Exit, Failure};
 use crate::output::{self, Listing, Paint, field, whole, words};
 use crate::parts::changes::{Changes, Heard};
 
@@ -46,8 +46,8 @@ pub struct Watching {
 
 /// Prints changes until nobody reads them, or so many were printed.
 pub async fn watch(args: Watching, client: &Client, global: &Global) -> Result<(), Failure> {
-    let within = args.path.as_deref().map(str::parse::<SecretPath>).transpose();
-    let mut changes = Changes::new(within.or_fail("no secret stands there")?, args.since);
+    let within = args.path.as_deref().map(path_of).transpose()?;
+    let mut changes = Changes::new(within, args.since);
     let mut shown = Shown { listing: Listing::new(&COLUMNS, false), as_json: global.json, left: args.count };
     let mut pause = PAUSE_MIN;
     while !shown.is_over() {

@@ -18,6 +18,12 @@ const MADE: &str = "chancery-login:";
 /// So many characters of it, in base64.
 const MARK_CHARS: usize = 24;
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  chancery ssh login --principal alice
+  chancery ssh login --principal alice --principal deploy --validity 8h
+  chancery ssh login --principal alice --key ~/.ssh/id_ed25519";
+
 #[derive(clap::Args)]
 pub(super) struct Login {
     #[command(flatten)]

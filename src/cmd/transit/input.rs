@@ -56,7 +56,7 @@ impl Source {
         let texts = texts.or_fail("this is none of the texts that were answered (chy:v1:...)")?;
         match texts.is_empty() {
             false => Ok(texts),
-            true => Err(Failure::new(Exit::Usage, "there is nothing in it")),
+            true => Err(Failure::new(Exit::Usage, format!("there is nothing in {}", self.name()))),
         }
     }
 
@@ -178,7 +178,7 @@ pub(super) fn decoded(value: &Value) -> Result<Zeroizing<Vec<u8>>, Failure> {
 
 /// Where a key is used; what is no name is refused here.
 pub(super) fn place(key: &str, act: &str) -> Result<String, Failure> {
-    let key: KeyName = key.parse().or_fail("no transit key is called that")?;
+    let key: KeyName = key.parse().or_usage("no transit key is called that")?;
     Ok(format!("/api/v1/transit/{key}/{act}"))
 }
 

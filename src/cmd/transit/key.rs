@@ -10,10 +10,11 @@ use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, Listing, Paint, field, whole};
 use crate::parts::moment::Moment;
 use crate::parts::pages::Pages;
+use crate::parts::span::days;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  chancery transit key create payments --rotate-days 90
+  chancery transit key create payments --rotate 90d
   chancery transit key create releases --kind ed25519
   chancery transit key create tenants --mode derived
   chancery transit key show releases              # with its public halves
@@ -72,8 +73,8 @@ pub(super) struct Create {
     /// Whose it is
     #[arg(long)]
     owner: Option<String>,
-    /// After so many days it gets a new version by itself; 0: never
-    #[arg(long, value_name = "DAYS", default_value_t = 0)]
+    /// After so many whole days it gets a new version by itself; 0d: never
+    #[arg(long = "rotate", value_name = "SPAN", default_value = "0d", value_parser = days)]
     rotate_days: u32,
 }
 
@@ -90,8 +91,8 @@ pub(super) struct Set {
     /// Whether it may be destroyed: true or false
     #[arg(long, value_name = "BOOL")]
     deletable: Option<bool>,
-    /// After so many days it gets a new version by itself; 0: never
-    #[arg(long, value_name = "DAYS")]
+    /// After so many whole days it gets a new version by itself; 0d: never
+    #[arg(long = "rotate", value_name = "SPAN", value_parser = days)]
     rotate_days: Option<u32>,
 }
 
@@ -120,7 +121,7 @@ pub(super) async fn run(what: Key, client: &Client, global: &Global) -> Result<(
             client.patch(&place(&name)?, &wish).await?
         }
         Key::Destroy { name } => {
-            client.delete(&place(&name)?).await?;
+            client.delete(&place(&name)?).await.map_err(|failure| undeletable(failure, &name))?;
             match global.json {
                 true => output::json(&json!({"name": name, "destroyed": true})),
                 false => output::line(format!("{name} is destroyed")),
@@ -136,15 +137,24 @@ pub(super) async fn run(what: Key, client: &Client, global: &Global) -> Result<(
 }
 
 fn place(name: &str) -> Result<String, Failure> {
-    let name: KeyName = name.parse().or_fail("no transit key is called that")?;
+    let name: KeyName = name.parse().or_usage("no transit key is called that")?;
     Ok(format!("/api/v1/transit/keys/{name}"))
+}
+
+/// Names the command that lets a key be destroyed, where that is what is missing.
+fn undeletable(failure: Failure, name: &str) -> Failure {
+    match failure.is_conflict() {
+        true => failure.help(format!("chancery transit key set {name} --deletable true")),
+        false => failure,
+    }
 }
 
 fn facts(key: &Value) -> Vec<(&'static str, String)> {
     let mut facts = output::shown(key, &["name", "owner", "kind", "mode"]);
     facts.push(("versions", format!("{} to {}", field(key, "oldest"), field(key, "newest"))));
     facts.push(("opens from", field(key, "min_decrypt")));
-    facts.push(("seals from", field(key, "min_encrypt")));
+    let seals = format!("{} ({} at least, where one is named)", field(key, "newest"), field(key, "min_encrypt"));
+    facts.push(("seals with", seals));
     facts.push(("next rotation", Moment::of(key, "next_rotation").day()));
     facts.push(("may be destroyed", field(key, "deletable")));
     facts
@@ -181,4 +191,22 @@ async fn list(owner: Option<String>, limit: usize, client: &Client, global: &Glo
     listing.end("no transit key that you may know of: `chancery transit key create NAME` makes one");
     pages.end(global.json);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_seals_with_its_newest_version_and_says_how_old_a_named_one_may_be() {
+        let key = json!({"oldest": 1, "newest": 2, "min_decrypt": 1, "min_encrypt": 1});
+        assert!(facts(&key).contains(&("seals with", "2 (1 at least, where one is named)".to_owned())));
+    }
+
+    #[test]
+    fn what_may_not_be_destroyed_yet_names_the_command_that_lets_it_be() {
+        let refused = |status| undeletable(Failure::new(Exit::Refused, "no").of_status(status), "payments").to_string();
+        assert!(refused(409).contains("chancery transit key set payments --deletable true"), "{}", refused(409));
+        assert!(!refused(404).contains("--deletable"));
+    }
 }

@@ -25,7 +25,7 @@ fn a_keyset_that_a_thief_touched_computes_nothing() {
             robbed.house.run(&["transit", "key", "create", key, "--owner", "default"]);
             sealed(&robbed, key)
         });
-        robbed.house.run(&["transit", "key", "set", "terms", "--rotate-days", "9"]);
+        robbed.house.run(&["transit", "key", "set", "terms", "--rotate", "9d"]);
         // Nothing is in memory, and what lay there before the last rotation is what a thief kept.
         robbed.house.stop();
         robbed.house.start();

@@ -1,6 +1,7 @@
 //! New versions, and what is said of a secret.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use axum::extract::State as Shared;
 use axum::response::Response;
@@ -133,6 +134,7 @@ pub(crate) async fn put(
     if there.is_none() && !app.authority().policies().owners().iter().any(|rules| rules.name == owner) {
         return Err(Problem::field("owner", format!("The configuration has no owner `{owner}`.")));
     }
+    may_be_cached(app.limits().cache, new.cache_secs)?;
     let put = wish(new)?;
     may_refer(&app, &actor, &path, put.references.values()).await?;
     let refreshes = app.refreshes().clone();
@@ -153,6 +155,7 @@ pub(crate) async fn describe(
     let path = path_of(&path)?;
     let (secret, grant) = granted(&app, &actor, Action::WriteSecret, &path).await?;
     may_destroy(&app, &actor, &secret, (said.keep, said.purge_lock)).await?;
+    may_be_cached(app.limits().cache, said.cache_secs)?;
     let Said { description, tags, keep, purge_lock, cache_secs } = said;
     let naming = Naming { kind: None, description, tags, keep, purge_lock, cache_secs };
     let vault = app.vault().clone();
@@ -173,6 +176,19 @@ async fn may_destroy(
         app.authorize(actor, Action::DestroySecret, on).await?;
     }
     Ok(())
+}
+
+/// Of one secret less may be said than the service lets anybody, and never more: nobody would keep to it.
+fn may_be_cached(most: Duration, wish_secs: Option<u64>) -> Result<(), Problem> {
+    let most = most.as_secs();
+    match wish_secs.is_some_and(|secs| secs > most) {
+        true => {
+            let says =
+                format!("The service lets nobody keep a secret in a cache for more than {most} s: say that or less.");
+            Err(Problem::field("cache_secs", says))
+        }
+        false => Ok(()),
+    }
 }
 
 /// Whoever writes a reference may read what it refers to: else he would have it sent to where he says by whoever reads both.
@@ -236,4 +252,20 @@ fn wish(new: NewVersion) -> Result<Put, Problem> {
 
 fn field_name(text: &str) -> Result<FieldName, Problem> {
     text.parse().map_err(|error: secrets::NameError| Problem::field("fields", error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_one_secret_nobody_says_more_than_the_service_lets_anybody_keep_it() {
+        let hour = Duration::from_secs(3_600);
+        for fits in [None, Some(0), Some(600), Some(3_600)] {
+            assert!(may_be_cached(hour, fits).is_ok(), "{fits:?}");
+        }
+        let refused = may_be_cached(hour, Some(5_400)).expect_err("an hour and a half");
+        assert!(refused.detail().contains("3600 s"), "{}", refused.detail());
+        assert!(may_be_cached(Duration::ZERO, Some(0)).is_ok() && may_be_cached(Duration::ZERO, Some(1)).is_err());
+    }
 }

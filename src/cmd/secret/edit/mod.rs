@@ -21,7 +21,7 @@ use self::base::Base;
 use self::changes::{Changes, merged};
 use self::document::Document;
 use self::editor::{Editor, Outcome};
-use super::told;
+use super::{path_of, told};
 use crate::Global;
 use crate::cmd::deliver::source::{Source, Sourcing};
 use crate::failure::{Exit, Failure, OrFail};
@@ -180,7 +180,7 @@ fn parse(text: &str) -> Result<(SecretPath, Option<FieldName>), Failure> {
         Some((path, field)) => (path, Some(field)),
         None => (text, None),
     };
-    let path = path.parse().or_usage("no secret stands there")?;
+    let path = path_of(path)?;
     Ok((path, field.map(str::parse).transpose().or_usage("no field is called that")?))
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::over::is_over;
-use super::{LEASES, shown};
+use super::{LEASES, role_path, shown};
 use crate::Global;
 use crate::client::Client;
 use crate::cmd::files::{self, Input, Outputs, PUBLIC, Place, SECRET, Standing};
@@ -140,7 +140,7 @@ fn told(user: &Value, global: &Global) {
 
 /// Files are written of SSH alone: a password has none.
 async fn is_of_hosts(role: &str, client: &Client) -> Result<(), Failure> {
-    let path: secrets::SecretPath = crate::failure::OrFail::or_fail(role.parse(), "no role stands there")?;
+    let path = role_path(role)?;
     let there = client.get(&format!("/api/v1/secret-lease-roles/{path}")).await?;
     match field(&there, "driver").as_str() {
         "ssh" => Ok(()),
