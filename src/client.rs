@@ -36,6 +36,8 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 const PEM_BYTES_MAX: u64 = 4 << 20;
 /// Three lines.
 const CLIENT_FILE_BYTES_MAX: u64 = 64 << 10;
+/// A server's configuration, of which the URL is read; the server itself reads no longer one.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
 /// A token is under 100 bytes; a file longer than this is none.
 pub const TOKEN_BYTES_MAX: u64 = 4096;
@@ -104,11 +106,25 @@ impl ClientFile {
         Some(base.join("chancery").join("client.toml"))
     }
 
-    /// The file beside the configuration, or else the user's own, with where it was found.
+    /// The file beside the configuration, or else the user's own, with where it was found; or else what the configuration itself says. After
+    /// a restore there is no other: a client.toml is in no backup.
     fn find(config: Option<&Path>) -> Result<Option<(PathBuf, Self)>, Failure> {
         let beside = config.and_then(Path::parent).map(|dir| dir.join("client.toml"));
         let found = beside.into_iter().chain(Self::default_path()).find(|path| path.is_file());
-        found.map(|path| Self::load(&path).map(|file| (path, file))).transpose()
+        match found {
+            Some(path) => Self::load(&path).map(|file| Some((path, file))),
+            None => Ok(config.and_then(|config| Some((config.to_owned(), Self::of_server(config)?)))),
+        }
+    }
+
+    /// Where the server of a configuration is, with the roots beside it; none where that says nothing, or may not be read by who asks. It
+    /// names no token.
+    fn of_server(config: &Path) -> Option<Self> {
+        let text = config.is_file().then(|| files::text(config, CONFIG_BYTES_MAX).ok()).flatten()?;
+        let said: toml::Table = toml::from_str(&text).ok()?;
+        let url = said.get("server")?.get("public_https")?.as_str()?.to_owned();
+        let roots = config.with_file_name("roots.pem");
+        Some(Self { url: Some(url), cacert: roots.is_file().then_some(roots), token_file: None })
     }
 
     fn read(path: &Path) -> Result<Self, Failure> {
@@ -157,18 +173,26 @@ impl Client {
         let remembered = ClientFile::find(config)?;
         let url_of_file = remembered.as_ref().and_then(|(_, file)| file.url.clone());
         let base = connection.url.clone().or(url_of_file).ok_or_else(|| {
-            let ways = "pass --config DIR/chancery.toml (or CHANCERY_CONFIG) on the server's host; elsewhere --url, CHANCERY_URL, \
-                        or `chancery login` once";
-            let failure = Failure::new(Exit::Failed, "no server is named").help(ways);
+            let failure = Failure::new(Exit::Failed, "no server is named");
             match config {
-                Some(config) => failure.since(format!("there is no client.toml beside {}", files::shown(config))),
-                None => failure,
+                Some(config) => failure
+                    .since(format!("there is no client.toml beside {}", files::shown(config)))
+                    .since("nor can server.public_https be read there")
+                    .help("pass --url https://HOST:PORT and --cacert FILE, or look whether --config (CHANCERY_CONFIG) names the right file"),
+                None => failure.help(
+                    "pass --config DIR/chancery.toml (or CHANCERY_CONFIG) on the server's host; elsewhere --url, CHANCERY_URL, or `chancery \
+                     login` once",
+                ),
             }
         })?;
         if !base.starts_with("https://") {
             return Err(Failure::new(Exit::Usage, format!("{base} is not an https:// URL"))
                 .help("tokens travel under TLS only; use the server's https address"));
         }
+        // The server's own configuration has no token.
+        let bare = remembered.as_ref().filter(|(path, _)| config == Some(path.as_path()));
+        let bare =
+            bare.map(|(path, _)| format!("there is no client.toml beside {} that names one", files::shown(path)));
         let (file, elsewhere) = match remembered {
             Some((_, file)) if same_origin(file.url.as_deref(), &base) => (file, None),
             Some((path, file)) => {
@@ -206,7 +230,7 @@ impl Client {
         };
         let http = http.build().or_fail("cannot set up TLS")?;
         let login = token.as_ref().and_then(|token| Kept::of(token.expose())?.read());
-        let no_token = elsewhere.filter(|_| token.is_none() && connection.client_cert.is_none());
+        let no_token = elsewhere.or(bare).filter(|_| token.is_none() && connection.client_cert.is_none());
         let (base, login) = (base.trim_end_matches('/').to_owned(), Mutex::new(login));
         Ok(Self { http, base, token, login, key: own_key, no_token, no_roots })
     }
@@ -344,7 +368,10 @@ impl Client {
         // Outside /api everything is public, and needs no token.
         if let Some(why) = self.no_token.as_ref().filter(|_| path.starts_with("/api/")) {
             return Err(Failure::new(Exit::Failed, format!("there is no token for {}; {why}", self.base))
-                .help("pass --token-file FILE, and --cacert FILE unless the system's roots lead to this server"));
+                .help(
+                    "pass --token-file FILE, and --cacert FILE unless the system's roots lead to this server; after a restore those of the day \
+                     of the backup are good still, and where all are lost, `chancery token rescue` on the server's host makes one",
+                ));
         }
         let url = format!("{}{path}", self.base);
         let mut request = self.http.request(method, &url);
@@ -581,6 +608,23 @@ mod tests {
         let of = |date: &str| date_of(&HeaderMap::from_iter([(DATE, date.parse().unwrap())]));
         assert_eq!(of("Fri, 15 Jan 2027 08:00:00 GMT"), Some(Timestamp::from_unix(1_800_000_000)));
         assert_eq!((of("yesterday"), date_of(&HeaderMap::new())), (None, None));
+    }
+
+    #[test]
+    fn a_configuration_without_a_client_file_says_where_its_server_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("chancery.toml");
+        assert!(ClientFile::of_server(&config).is_none(), "there is none");
+        for nothing in ["", "no toml", "server = 1", "[server]\nhttps = \"127.0.0.1:1\""] {
+            std::fs::write(&config, nothing).unwrap();
+            assert!(ClientFile::of_server(&config).is_none(), "{nothing}");
+        }
+        std::fs::write(&config, "[server]\npublic_https = \"https://ca.test:8443\"\n[hsm]\npin = \"x\"\n").unwrap();
+        let file = ClientFile::of_server(&config).unwrap();
+        assert_eq!((file.url.as_deref(), file.cacert, file.token_file), (Some("https://ca.test:8443"), None, None));
+        let roots = dir.path().join("roots.pem");
+        std::fs::write(&roots, "").unwrap();
+        assert_eq!(ClientFile::of_server(&config).unwrap().cacert, Some(roots));
     }
 
     #[test]

@@ -174,11 +174,6 @@ impl Listing {
         Self { columns, as_json, rows: 0, widths: Vec::new(), kept: None }
     }
 
-    /// So many rows were printed.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// Prints a page: the items for scripts, their rows for eyes.
     pub fn add(&mut self, items: &[Value], rows: Vec<(Paint, Vec<String>)>) {
         if self.as_json {

@@ -18,7 +18,6 @@ use policy::Timestamp;
 use serde_json::{Value, json};
 use store::{Identity, Kept, Pins, Report, Source, Word};
 
-use super::certs::some;
 use super::files;
 use crate::Global;
 use crate::client::Client;
@@ -26,7 +25,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, Column, Listing, Paint, field, whole, words};
 use crate::parts::bar::Bar;
-use crate::parts::pages::{Page, Pages};
+use crate::parts::pages::{Page, Pages, some};
 use crate::parts::span::{Span, span};
 
 /// A signed log head is a few hundred bytes.
@@ -248,7 +247,7 @@ async fn list(args: List, global: &Global) -> Result<(), Failure> {
     let (wide, now) = (output::is_wide(), now.rfc3339());
     let mut listing = if wide { Listing::new(&WIDE, global.json) } else { Listing::new(&NARROW, global.json) };
     let mut pages = Pages::new(&client, "/api/v1/audit", &query, limit);
-    while let Some(Page { items, words }) = pages.next().await? {
+    while let Some(Page { items, words, .. }) = pages.next().await? {
         let rows = items.iter().map(|leaf| row(leaf, &words));
         let rows = rows.map(|row| (Paint::Plain, if wide { row } else { narrow(row, &now) }));
         listing.add(&items, rows.collect());

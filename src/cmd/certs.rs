@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ca::RevocationReason;
-use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 use policy::{SerialText, Timestamp, World};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, Listing, Paint, field, whole, words};
 use crate::parts::csr;
 use crate::parts::moment::Moment;
-use crate::parts::pages::Pages;
+use crate::parts::pages::{Pages, some};
 use crate::parts::span::{Span, span};
 
 #[derive(Parser)]
@@ -205,12 +205,7 @@ async fn list_certificates(args: List, global: &Global) -> Result<(), Failure> {
     while let Some(page) = pages.next().await? {
         listing.add(&page.items, page.items.iter().map(row).collect());
     }
-    if pages.has_more() {
-        output::notice(
-            &format!("there are more than these {}: raise --limit, or leave it out", listing.rows()),
-            global.json,
-        );
-    }
+    pages.tell_more(global.json);
     pages.end(global.json);
     listing.end("no certificate matches");
     Ok(())
@@ -265,11 +260,6 @@ fn names(item: &Value) -> String {
         _ => String::new(),
     };
     field(&item, "names").replace("dns:", "").replace("ip:", "") + &more
-}
-
-/// A count of rows: none would look like an empty register.
-pub fn some() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..)
 }
 
 /// A name as the register has it: `dns:www.example.internal`; principals stand there as they are.

@@ -27,7 +27,7 @@ use crate::client::Client;
 use crate::failure::{Failure, OrFail};
 use crate::output::{self, Listing, Paint, field, spare, whole, words};
 use crate::parts::moment::Moment;
-use crate::parts::pages::Pages;
+use crate::parts::pages::{Pages, some};
 use crate::parts::span::{Span, days, span};
 
 #[derive(Parser)]
@@ -222,9 +222,9 @@ struct List {
     /// Whose owner the configuration does not have any more
     #[arg(long)]
     unowned: bool,
-    /// So many at most
-    #[arg(long, default_value_t = 1_000)]
-    limit: usize,
+    /// At most this many; without it all of them
+    #[arg(long, value_parser = some())]
+    limit: Option<usize>,
 }
 
 /// Runs `chancery secret`.
@@ -402,7 +402,7 @@ async fn list(args: List, client: &Client, global: &Global) -> Result<(), Failur
         true => "no secret that you may know of: `chancery secret put PATH` makes one",
         false => "no secret that you may know of is one of those",
     };
-    let mut pages = Pages::new(client, "/api/v1/secrets", &query, args.limit);
+    let mut pages = Pages::new(client, "/api/v1/secrets", &query, args.limit.unwrap_or(usize::MAX));
     let mut columns = vec![whole("PATH"), whole("OWNER")];
     columns.extend(args.deleted.then(|| whole("STATE")));
     columns.extend([
@@ -412,11 +412,11 @@ async fn list(args: List, client: &Client, global: &Global) -> Result<(), Failur
         whole("LAST READ"),
         spare(words("DESCRIPTION")),
     ]);
-    let (mut listing, now) = (Listing::new(&columns, global.json), World::real().now());
+    let mut listing = Listing::new(&columns, global.json);
     while let Some(page) = pages.next().await? {
         let rows = page.items.iter().map(|secret| {
             let paint = if is_deleted(secret) { Paint::Faint } else { Paint::Plain };
-            let (ends, expires) = Moment::of(secret, "expires").left(now, None, true);
+            let (ends, expires) = Moment::of(secret, "expires").left(page.now, None, true);
             let paint = if is_deleted(secret) { paint } else { ends };
             let [path, owner, kind, newest, description] =
                 ["path", "owner", "kind", "newest", "description"].map(|name| field(secret, name));
@@ -428,6 +428,7 @@ async fn list(args: List, client: &Client, global: &Global) -> Result<(), Failur
         listing.add(&page.items, rows.collect());
     }
     listing.end(none);
+    pages.tell_more(global.json);
     pages.end(global.json);
     Ok(())
 }

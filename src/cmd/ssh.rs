@@ -1,5 +1,6 @@
 //! `chancery ssh`: certificates for people and hosts, and the public keys that sshd and ssh have to trust.
 
+mod earlier;
 mod krl;
 mod login;
 
@@ -7,12 +8,13 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
+pub(super) use self::earlier::{Earlier, Kind};
 use super::files::{self, Input, Outputs, PUBLIC, Standing};
 use crate::Global;
+use crate::client::Client;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, field};
 use crate::parts::span::{Span, span};
@@ -73,7 +75,7 @@ struct Sign {
     /// Where to write the certificate, by default KEY-cert.pub; - is standard output
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Replace a file that is no earlier certificate of this key
+    /// Replace a file that is no earlier certificate of this key, for the same use and by a CA that is trusted now
     #[arg(long)]
     force: bool,
 }
@@ -91,15 +93,15 @@ struct Ca {
 /// Runs `chancery ssh`.
 pub async fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.what {
-        What::SignUser(sign) => sign_key(sign, "/api/v1/ssh/user", global).await,
-        What::SignHost(sign) => sign_key(sign, "/api/v1/ssh/host", global).await,
+        What::SignUser(sign) => sign_key(sign, Kind::User, global).await,
+        What::SignHost(sign) => sign_key(sign, Kind::Host, global).await,
         What::Login(args) => login::run(args, global).await,
         What::Ca(ca) => print_ca(ca, global).await,
         What::Krl(krl) => krl::run(krl, global).await,
     }
 }
 
-async fn sign_key(args: Sign, path: &str, global: &Global) -> Result<(), Failure> {
+async fn sign_key(args: Sign, kind: Kind, global: &Global) -> Result<(), Failure> {
     let input = Input::open(&args.key)?;
     let out = match &args.out {
         Some(out) => out.clone(),
@@ -108,8 +110,10 @@ async fn sign_key(args: Sign, path: &str, global: &Global) -> Result<(), Failure
     let mut outputs = Outputs::new(args.force).reading(&input);
     let key = public_key(input)?;
     // The place first: nothing is signed that could not be kept. An earlier certificate of the same key makes room.
-    let place = outputs.place(&out, PUBLIC, Standing::Predecessor(&|there| certifies(there, &key)))?;
-    let issued = request(&args.wish, args.key_id.as_deref(), &key, path, global).await?;
+    let client = global.client()?;
+    let earlier = Earlier::of(kind, &client).await?;
+    let place = outputs.place(&out, PUBLIC, Standing::Predecessor(&|there| earlier.is_of(&key, there)))?;
+    let issued = request(&args.wish, args.key_id.as_deref(), &key, kind, &client).await?;
     let mut facts = output::shown(&issued, &["serial", "principals", "not_after", "operation"]);
     facts.push(output::written_to(&place));
     place.fill(format!("{}\n", field(&issued, "certificate").trim_end()).as_bytes()).map_err(|failure| {
@@ -143,29 +147,12 @@ pub(super) fn public_key(input: Input) -> Result<String, Failure> {
     }
 }
 
-/// Whether a file holds a certificate of this public key, by what OpenSSH's PROTOCOL.certkeys has of it: a type, a nonce, and
-/// then the fields of the key.
-pub(super) fn certifies(there: &[u8], key: &str) -> bool {
-    let fields = |text: &str, passed: usize| {
-        let blob = text.split_whitespace().nth(1)?;
-        let mut rest = base64::engine::general_purpose::STANDARD.decode(blob).ok()?;
-        for _ in 0..passed {
-            let length = rest.first_chunk().map(|four| u32::from_be_bytes(*four) as usize)?;
-            rest = rest.get(4 + length..)?.to_vec();
-        }
-        Some(rest)
-    };
-    let certificate = std::str::from_utf8(there).ok().filter(|text| is_certificate(text.as_bytes()));
-    let both = certificate.and_then(|text| fields(text, 2)).zip(fields(key, 1));
-    both.is_some_and(|(certificate, key)| !key.is_empty() && certificate.starts_with(&key))
-}
-
 /// Whether a file holds an OpenSSH certificate.
 fn is_certificate(there: &[u8]) -> bool {
     std::str::from_utf8(there).is_ok_and(|text| text.contains("-cert-v01@openssh.com "))
 }
 
-async fn request(wish: &Wish, key_id: Option<&str>, key: &str, path: &str, global: &Global) -> Result<Value, Failure> {
+async fn request(wish: &Wish, key_id: Option<&str>, key: &str, kind: Kind, client: &Client) -> Result<Value, Failure> {
     let mut body = json!({"public_key": key, "principals": wish.principals, "owner": wish.owner});
     if let Some(validity) = wish.validity {
         body["validity_secs"] = json!(validity.secs());
@@ -173,13 +160,13 @@ async fn request(wish: &Wish, key_id: Option<&str>, key: &str, path: &str, globa
     if let Some(key_id) = key_id {
         body["key_id"] = json!(key_id);
     }
-    global.client()?.post(path, &body).await
+    client.post(&format!("/api/v1/ssh/{}", kind.as_str()), &body).await
 }
 
 async fn print_ca(args: Ca, global: &Global) -> Result<(), Failure> {
     let host = args.host || args.known_hosts.is_some();
-    let (path, whose) = if host { ("/ssh/host_ca.pub", "host") } else { ("/ssh/user_ca.pub", "user") };
-    let keys = global.client()?.get_text(path).await?;
+    let kind = if host { Kind::Host } else { Kind::User };
+    let (keys, whose) = (global.client()?.get_text(kind.authorities()).await?, kind.as_str());
     let keys: Vec<&str> = keys.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if keys.is_empty() {
         // In a file for sshd nothing would be no error: it would let nobody in by a certificate.

@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_told_of_in_one_sentence() {
         let folder = tempfile::tempdir().expect("a folder");
-        let why = recipients(&[], Some(&folder.path().join("nosuch"))).err().expect("it is not there");
+        let why = recipients(&[], Some(&folder.path().join("nosuch"))).expect_err("it is not there");
         assert!(why.contains("nosuch") && !why.contains("chancery: ") && !why.contains("try:"), "{why}");
     }
 }

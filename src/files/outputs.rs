@@ -29,6 +29,8 @@ pub enum Standing<'a> {
     Forced,
     /// What this says of itself that the new one replaces it; anything else by `--force`.
     Predecessor(&'a dyn Fn(&[u8]) -> bool),
+    /// The same of a command without `--force`: anything else stays.
+    PredecessorAlone(&'a dyn Fn(&[u8]) -> bool),
     /// Nothing, unless by `--force`; of private keys those alone that this says are over.
     Over(&'a dyn Fn(&[u8]) -> bool),
     /// A file of the program's own.
@@ -212,7 +214,10 @@ impl Outputs {
                 format!("{exists} and holds a private key, which is never replaced"),
                 "choose another place, or move the file away",
             ),
-            Standing::Never => refuse(exists, "choose another place, or move the file away"),
+            Standing::PredecessorAlone(is) if is(&bytes) => Ok(()),
+            Standing::Never | Standing::PredecessorAlone(_) => {
+                refuse(exists, "choose another place, or move the file away")
+            }
             Standing::Forced | Standing::Predecessor(_) | Standing::Over(_) if self.force => Ok(()),
             Standing::Predecessor(is) if is(&bytes) => Ok(()),
             Standing::Forced | Standing::Predecessor(_) | Standing::Over(_) => {

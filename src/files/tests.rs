@@ -50,6 +50,8 @@ fn what_exists_goes_away_by_force_alone_and_leaves_its_mode() {
     let is_new = |bytes: &[u8]| bytes == b"new";
     Outputs::new(false).place(&path, PUBLIC, Standing::Predecessor(&is_new)).unwrap().fill(b"newer").unwrap();
     assert!(refused(Outputs::new(false).place(&path, PUBLIC, Standing::Predecessor(&is_new))).contains("--force"));
+    let alone = refused(Outputs::new(true).place(&path, PUBLIC, Standing::PredecessorAlone(&is_new)));
+    assert!(alone.contains("move the file away") && !alone.contains("--force"), "{alone}");
     assert!(refused(Outputs::new(true).place(&path, PUBLIC, Standing::Never)).contains("exists already"));
 }
 

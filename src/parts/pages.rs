@@ -1,5 +1,7 @@
 //! Lists that come page by page, and are shown so: a million rows take the memory of a thousand.
 
+use clap::builder::RangedU64ValueParser;
+use policy::Timestamp;
 use serde_json::Value;
 
 use crate::client::Client;
@@ -17,6 +19,8 @@ pub struct Pages<'a> {
     query: &'a [(&'a str, String)],
     /// So many more are wanted.
     left: usize,
+    /// So many were given.
+    given: usize,
     cursor: Cursor,
     /// What the server said of a register that is held.
     held: Option<String>,
@@ -35,12 +39,14 @@ pub struct Page {
     pub items: Vec<Value>,
     /// What operators said in them; the log has that alone.
     pub words: Vec<Value>,
+    /// The server's time: whatever this host's clock shows, what ends soon ends soon there.
+    pub now: Timestamp,
 }
 
 impl<'a> Pages<'a> {
     /// At most `limit` items.
     pub fn new(client: &'a Client, path: &'a str, query: &'a [(&'a str, String)], limit: usize) -> Self {
-        Self { client, path, query, left: limit, cursor: Cursor::Begins, held: None, altered: 0 }
+        Self { client, path, query, left: limit, given: 0, cursor: Cursor::Begins, held: None, altered: 0 }
     }
 
     /// The next page; none where all were given, or nobody reads them any more.
@@ -61,7 +67,7 @@ impl<'a> Pages<'a> {
             Cursor::Over => return Ok(None),
         }
         let text: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
-        let mut page = self.client.get(&format!("{}?{}", self.path, text.join("&"))).await?;
+        let (mut page, now) = self.client.get_dated(&format!("{}?{}", self.path, text.join("&"))).await?;
         let mut list = |name: &str| match page.get_mut(name).map(Value::take) {
             Some(Value::Array(list)) => list,
             Some(_) | None => Vec::new(),
@@ -74,12 +80,17 @@ impl<'a> Pages<'a> {
             Some(next) => Cursor::GoesOn(next.as_str().map_or_else(|| next.to_string(), str::to_owned)),
         };
         self.left = self.left.saturating_sub(items.len());
-        Ok(Some(Page { items, words }))
+        self.given = self.given.saturating_add(items.len());
+        Ok(Some(Page { items, words, now }))
     }
 
-    /// Whether there are more than were asked for.
-    pub fn has_more(&self) -> bool {
-        matches!(self.cursor, Cursor::GoesOn(_))
+    /// Says that it ended at `--limit`, where it did: what is left out would look like what is not there. A page may be short, and say
+    /// where the next begins, so nobody knows here that there is more.
+    pub fn tell_more(&self, as_json: bool) {
+        if self.left == 0 && self.next_cursor().is_some() {
+            let says = format!("there may be more than these {}: raise --limit, or leave it out", self.given);
+            output::notice(&says, as_json);
+        }
     }
 
     /// Where it goes on, in the server's words.
@@ -97,6 +108,11 @@ impl<'a> Pages<'a> {
             output::notice(&held, as_json);
         }
     }
+}
+
+/// A count of rows: none would look like an empty register.
+pub fn some() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }
 
 /// How many of a page were left out since somebody altered them.

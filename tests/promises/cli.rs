@@ -16,6 +16,15 @@ fn a_remembered_token_is_sent_to_its_own_server_only() {
     let said = fail(there(&["certs", "list", "--token-file", text(&token)]));
     assert!(said.contains("--cacert") && said.contains("client.toml"), "its roots stay too: {said}");
     succeed(there(&["certs", "list", "--cacert", text(&roots), "--token-file", text(&token)]));
+    // After a restore there is no client.toml: the configuration says where its server is, and a token has to be named.
+    std::fs::rename(house.ca("client.toml"), house.path("kept.toml")).expect("client.toml goes away");
+    house.run(&["ssh", "ca"]);
+    house.run(&["certs", "list", "--token-file", text(&token)]);
+    let said = fail(house.command(&["certs", "list"]));
+    for word in ["no token", "there is no client.toml beside", "--token-file", "token rescue"] {
+        assert!(said.contains(word), "{word} is missing: {said}");
+    }
+    std::fs::rename(house.path("kept.toml"), house.ca("client.toml")).expect("client.toml comes back");
     // What is public needs no token, and the same origin in other letters is the same server.
     succeed(there(&["ssh", "ca", "--cacert", text(&roots)]));
     let same = format!("{}/", house.https("").replace("localhost", "LOCALHOST"));

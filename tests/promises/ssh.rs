@@ -5,7 +5,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::house::{House, PATIENCE, command, status, succeed, text, until};
+use crate::house::{House, PATIENCE, command, fail, status, succeed, text, until};
 use crate::sshd::{Sshd, keygen};
 
 #[test]
@@ -37,8 +37,21 @@ fn people_log_in_by_certificate_and_others_do_not() {
     ));
     assert!(!status(&mut sshd.login(text(&key))), "a foreign CA's certificate does not open the door");
 
+    // Nor does it go away without a word: neither for a signature nor for a login.
+    let certificate = house.path("id-cert.pub");
+    let theirs = std::fs::read(&certificate).expect("a certificate");
+    let said = fail(house.command(&["ssh", "sign-user", text(&public), "--principal", &sshd.user]));
+    assert!(said.contains("exists already") && said.contains("--force"), "{said}");
+    let said = fail(house.command(&["ssh", "login", "--key", text(&key), "--principal", &sshd.user]));
+    assert!(said.contains("move the file away") && !said.contains("--force"), "{said}");
+    assert_eq!(std::fs::read(&certificate).expect("a certificate"), theirs);
+
     // An expired certificate: it opens the door while it is valid, and then no more.
-    house.run(&["ssh", "sign-user", text(&public), "--principal", &sshd.user, "--validity", "60s"]);
+    let again = ["ssh", "sign-user", text(&public), "--principal", &sshd.user, "--validity", "60s"];
+    house.run(&[&again[..], &["--force"]].concat());
+    let said = fail(house.command(&["ssh", "sign-host", text(&public), "--principal", "web1.example.internal"]));
+    assert!(said.contains("--force"), "a host's certificate is no later one of a person's: {said}");
+    house.run(&again);
     let listing = succeed(command("ssh-keygen", &["-L", "-f", text(&house.path("id-cert.pub"))]));
     assert!(status(&mut sshd.login(text(&key))), "valid for a minute:\n{listing}\n{}", sshd.log());
     let closed = until(std::time::Duration::from_secs(90), || !status(&mut sshd.login(text(&key))));
@@ -53,8 +66,9 @@ fn a_user_ca_that_is_revoked_lets_nobody_in_and_its_successor_does() {
     let sshd = Sshd::start(&house);
     let key = house.path("id");
     keygen(&key);
-    let sign = || house.run(&["ssh", "sign-user", text(&house.path("id.pub")), "--principal", &sshd.user]);
-    sign();
+    let public = house.path("id.pub");
+    let sign = ["ssh", "sign-user", text(&public), "--principal", &sshd.user];
+    house.run(&sign);
     assert!(sshd.lets_in(&key), "{}", sshd.log());
     house.run(&["ca", "revoke", "ssh-user/1", "--reason", "key-compromise", "--yes"]);
     sshd.fetch_revoked(&house);
@@ -69,7 +83,9 @@ fn a_user_ca_that_is_revoked_lets_nobody_in_and_its_successor_does() {
     house.run(&["ca", "rotate", "ssh-user"]);
     std::fs::write(sshd.folder.join("user_ca.pub"), house.run(&["ssh", "ca"])).expect("user_ca.pub");
     assert!(!sshd.lets_in(&key), "its certificate is of the one before");
-    sign();
+    // What the one before signed is no earlier certificate of its successor.
+    assert!(fail(house.command(&sign)).contains("--force"));
+    house.run(&[&sign[..], &["--force"]].concat());
     assert!(sshd.lets_in(&key), "{}", sshd.log());
 }
 

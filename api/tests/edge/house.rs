@@ -189,6 +189,19 @@ pub async fn token_of(roles: &[Role], scopes: Option<BTreeSet<policy::Action>>, 
     (shown.token.expose().clone(), shown.info.id)
 }
 
+/// A fresh API token of a role that belongs to no owner.
+pub async fn token_of_none(role: Role) -> String {
+    let new = NewToken {
+        name: format!("test-{}", unique()),
+        roles: BTreeSet::from([role]),
+        owners: BTreeSet::new(),
+        scopes: None,
+        expires_secs: 3_600,
+    };
+    let shown = api::tokens::create(&house().authority, &Actor::system("init"), new).await.expect("a token");
+    shown.token.expose().clone()
+}
+
 /// Whoever writes secrets reads those below `lab`, and no others.
 const LAB: &str = "permit (principal, action == Action::\"read-secret\", resource) when \
     { principal.roles.contains(\"secret-writer\") && resource.path like \"lab/*\" };";

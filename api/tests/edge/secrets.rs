@@ -4,7 +4,7 @@ use policy::Role;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::house::{Server, client, token, unique};
+use crate::house::{Server, client, token, token_of_none, unique};
 
 struct House {
     server: Server,
@@ -144,6 +144,31 @@ async fn bytes_that_are_no_text_many_at_once_and_what_is_out_of_use() {
     let (gone, _) = house.ask(&house.admin, Method::GET, &format!("secret-values/{path}"), None).await;
     assert_eq!(gone, StatusCode::GONE);
     assert_eq!(act("nothing", json!({"path": path})).await, StatusCode::NOT_FOUND);
+    house.server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_new_and_nobodys_names_the_owners_that_the_caller_may_name() {
+    let house = House::new().await;
+    let path = format!("nobodys/{}", unique());
+    let put = json!({"fields": {"value": "x"}});
+    let admin = token_of_none(Role::Admin).await;
+    let (status, said) = house.ask(&admin, Method::PUT, &format!("secrets/{path}"), Some(put.clone())).await;
+    let detail = said["detail"].as_str().unwrap_or_default();
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{said}");
+    for word in ["--owner NAME", "db", "web"] {
+        assert!(detail.contains(word), "{word}: {said}");
+    }
+    let key = json!({"name": format!("k{}", unique()), "kind": "aes256-gcm"});
+    let (_, said) = house.ask(&admin, Method::POST, "transit/keys", Some(key)).await;
+    assert!(
+        said["detail"].as_str().is_some_and(|detail| detail.contains("one of ") && detail.contains("web")),
+        "{said}"
+    );
+    // Who belongs to one need not say it.
+    let writer = token(Role::SecretWriter).await;
+    let (status, said) = house.ask(&writer, Method::PUT, &format!("secrets/{path}"), Some(put)).await;
+    assert_eq!((status, &said["owner"]), (StatusCode::CREATED, &json!("web")), "{said}");
     house.server.stop().await.unwrap();
 }
 

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::super::files::{self, Input, Outputs, PUBLIC, Standing};
-use super::{PUBLIC_KEY_BYTES_MAX, Wish, certifies, is_certificate, public_key, request};
+use super::earlier::{Earlier, Kind, certifies};
+use super::{PUBLIC_KEY_BYTES_MAX, Wish, public_key, request};
 use crate::Global;
 use crate::client::variable;
 use crate::failure::{Exit, Failure, OrFail};
@@ -52,11 +53,18 @@ pub(super) async fn run(args: Login, global: &Global) -> Result<(), Failure> {
     }
     let public = with_suffix(fresh.as_ref().map_or(&key, |fresh| &fresh.path), ".pub");
     let line = public_key(Input::open(&public)?)?;
-    // The place first: no certificate is asked for that could not be kept. That of the day before makes room.
-    let mut outputs = Outputs::new(false);
-    let before = |there: &[u8]| certifies(there, &line) || (fresh.is_some() && is_certificate(there));
-    let place = outputs.place(&with_suffix(&key, "-cert.pub"), PUBLIC, Standing::Predecessor(&before))?;
-    let issued = request(&args.wish, None, &line, "/api/v1/ssh/user", global).await?;
+    // The place first: no certificate is asked for that could not be kept. That of the day before makes room: of a key that goes away with
+    // it whoever signed it, as its CA may have ended.
+    let client = global.client()?;
+    let earlier = Earlier::of(Kind::User, &client).await?;
+    let of_login = fresh.as_ref().and_then(|_| files::text(&with_suffix(&key, ".pub"), PUBLIC_KEY_BYTES_MAX).ok());
+    let before = |there: &[u8]| match (&fresh, &of_login) {
+        (None, _) => earlier.is_of(&line, there),
+        (Some(_), None) => earlier.is_ours(there),
+        (Some(_), Some(made)) => earlier.is_ours(there) || certifies(Kind::User, made, there),
+    };
+    let place = outputs.place(&with_suffix(&key, "-cert.pub"), PUBLIC, Standing::PredecessorAlone(&before))?;
+    let issued = request(&args.wish, None, &line, Kind::User, &client).await?;
     let agent = Agent::of_user();
     let ours = fresh.is_some();
     // Before the files are replaced, since they say what the agent holds.

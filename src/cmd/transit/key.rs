@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::failure::{Exit, Failure, OrFail};
 use crate::output::{self, Listing, Paint, field, whole};
 use crate::parts::moment::Moment;
-use crate::parts::pages::Pages;
+use crate::parts::pages::{Pages, some};
 use crate::parts::span::days;
 
 pub(super) const EXAMPLES: &str = "\
@@ -32,9 +32,9 @@ pub(super) enum Key {
         /// Of this owner
         #[arg(long)]
         owner: Option<String>,
-        /// So many at most
-        #[arg(long, default_value_t = 1_000)]
-        limit: usize,
+        /// At most this many; without it all of them
+        #[arg(long, value_parser = some())]
+        limit: Option<usize>,
     },
     /// Show a key and its versions, with their public halves
     Show {
@@ -175,9 +175,9 @@ fn show(key: &Value, as_json: bool) {
     }
 }
 
-async fn list(owner: Option<String>, limit: usize, client: &Client, global: &Global) -> Result<(), Failure> {
+async fn list(owner: Option<String>, limit: Option<usize>, client: &Client, global: &Global) -> Result<(), Failure> {
     let query: Vec<(&str, String)> = owner.into_iter().map(|owner| ("owner", owner)).collect();
-    let mut pages = Pages::new(client, "/api/v1/transit/keys", &query, limit);
+    let mut pages = Pages::new(client, "/api/v1/transit/keys", &query, limit.unwrap_or(usize::MAX));
     let columns = [whole("NAME"), whole("OWNER"), whole("KIND"), whole("MODE"), whole("VERSIONS"), whole("ROTATED")];
     let mut listing = Listing::new(&columns, global.json);
     while let Some(page) = pages.next().await? {
@@ -189,6 +189,7 @@ async fn list(owner: Option<String>, limit: usize, client: &Client, global: &Glo
         listing.add(&page.items, rows.collect());
     }
     listing.end("no transit key that you may know of: `chancery transit key create NAME` makes one");
+    pages.tell_more(global.json);
     pages.end(global.json);
     Ok(())
 }

@@ -19,6 +19,22 @@ fn a_list_is_whole_or_says_that_it_is_not_and_fits_a_terminal() {
     let said = house.output(&["certs", "list", "--limit", "2"]);
     assert!(String::from_utf8_lossy(&said.stderr).contains("more than these 2"), "{said:?}");
     assert!(house.output(&["certs", "list"]).stderr.is_empty());
+    for (list, one, name) in [
+        (
+            &["secret", "list"][..],
+            &["secret", "put", "--kind", "totp-seed", "--draw", "--owner", "default"][..],
+            "prod/",
+        ),
+        (&["transit", "key", "list"], &["transit", "key", "create", "--owner", "default"], "key-"),
+    ] {
+        for each in ["a", "b", "c"] {
+            house.run(&[one, &[&format!("{name}{each}")]].concat());
+        }
+        let said = house.output(&[list, &["--limit", "2"]].concat());
+        assert!(String::from_utf8_lossy(&said.stderr).contains("more than these 2: raise --limit"), "{said:?}");
+        assert!(house.output(list).stderr.is_empty(), "{list:?}");
+        assert_eq!(house.output(&[list, &["--limit", "0"]].concat()).status.code(), Some(2), "{list:?}");
+    }
     for list in
         [&["certs", "list"][..], &["token", "list"], &["audit", "list"], &["certs", "list", "--expiring", "60d"]]
     {

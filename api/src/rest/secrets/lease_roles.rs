@@ -103,7 +103,9 @@ pub(crate) async fn put(
             return Err(Problem::field("owner", "The role is there, and another owner's: a role stays its owner's."));
         }
         Some(role) => role.owner().clone(),
-        None => owner_of(&app, &actor, new.owner.clone())?,
+        None => owner_of(&app, &actor, new.owner.clone(), Action::WriteSecret, |owner| {
+            Resource::secret(Some(owner), path.as_str())
+        })?,
     };
     let grant =
         app.authorize(&actor, Action::WriteSecret, Resource::secret(Some(owner.clone()), path.as_str())).await?;

@@ -97,8 +97,15 @@ pub(super) fn quiet(app: &App, actor: &Actor, action: Action, nothing: &Resource
     app.authority().refusal(actor, action, nothing).map(Problem::from)
 }
 
-/// Whose a new secret or transit key is: as it is said, or the caller's one owner, or the only one there is.
-pub(super) fn owner_of(app: &App, actor: &Actor, said: Option<Owner>) -> Result<Owner, Problem> {
+/// Whose a new secret or transit key is: as it is said, or the caller's one owner, or the only one there is. Where neither is so, the refusal
+/// names the owners for whom the caller may do what he wants to do, and no others: `of` is what it would be, of an owner.
+pub(super) fn owner_of(
+    app: &App,
+    actor: &Actor,
+    said: Option<Owner>,
+    action: Action,
+    of: impl Fn(Owner) -> Resource,
+) -> Result<Owner, Problem> {
     let mut owners = actor.owners.iter();
     let only = owners.next().filter(|_| owners.next().is_none()).cloned();
     let policies = app.authority().policies();
@@ -106,5 +113,41 @@ pub(super) fn owner_of(app: &App, actor: &Actor, said: Option<Owner>) -> Result<
         [rules] if actor.owners.is_empty() => Some(rules.name.clone()),
         _ => None,
     };
-    said.or(only).or(alone).ok_or_else(|| Problem::field("owner", "What is new has an owner: say whose it is."))
+    said.or(only).or(alone).ok_or_else(|| {
+        let names = policies.owners().iter().take(OWNERS_LOOKED_MAX).map(|rules| &rules.name);
+        let names = names.filter(|name| policies.permits(actor, action, &of((*name).clone())));
+        Problem::field("owner", nobodys(&names.map(Owner::as_str).take(OWNERS_NAMED_MAX + 1).collect::<Vec<_>>()))
+    })
+}
+
+/// That an owner has to be said, and which there are.
+fn nobodys(owners: &[&str]) -> String {
+    let named = match owners.get(..OWNERS_NAMED_MAX) {
+        Some(first) if owners.len() > OWNERS_NAMED_MAX => format!("{}, or another", first.join(", ")),
+        _ => owners.join(", "),
+    };
+    match owners {
+        [] => "What is new has an owner: say whose it is, with `owner` (of a command, `--owner NAME`).".to_owned(),
+        _ => format!(
+            "What is new has an owner: say whose it is, with `owner` (of a command, `--owner NAME`), one of {named}."
+        ),
+    }
+}
+
+/// So many owners are looked through for those that a refusal names: each is a question to the policies.
+const OWNERS_LOOKED_MAX: usize = 256;
+/// So many are named.
+const OWNERS_NAMED_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_owners_and_only_so_many() {
+        assert!(nobodys(&["db", "web"]).ends_with("`--owner NAME`), one of db, web."));
+        assert!(nobodys(&["x"; OWNERS_NAMED_MAX]).ends_with(", x, x."));
+        assert!(nobodys(&["x"; OWNERS_NAMED_MAX + 1]).ends_with(", x, x, or another."));
+        assert!(nobodys(&[]).ends_with("`--owner NAME`)."));
+    }
 }

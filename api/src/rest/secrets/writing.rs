@@ -121,7 +121,9 @@ pub(crate) async fn put(
     let there = app.vault().look(&path).await?.filter(|secret| !secret.is_gone());
     let owner = match &there {
         Some(secret) => secret.owner().clone(),
-        None => owner_of(&app, &actor, new.owner.clone())?,
+        None => owner_of(&app, &actor, new.owner.clone(), Action::WriteSecret, |owner| {
+            Resource::secret(Some(owner), path.as_str())
+        })?,
     };
     // Whose it is learns nobody who may not write it.
     let grant = quietly(&app, &actor, Action::WriteSecret, Some(owner.clone()), &path).await?;

@@ -63,7 +63,9 @@ pub(crate) async fn create(
     Json(new): Json<NewTransitKey>,
 ) -> Result<Response, Problem> {
     let name = name_of(&new.name)?;
-    let owner = owner_of(&app, &actor, new.owner)?;
+    let owner = owner_of(&app, &actor, new.owner, Action::ManageTransitKeys, |owner| {
+        Resource::transit_key(Some(owner), name.as_str())
+    })?;
     let on = Resource::transit_key(Some(owner.clone()), name.as_str());
     let grant = app.authorize(&actor, Action::ManageTransitKeys, on).await?;
     if !app.authority().policies().owners().iter().any(|rules| rules.name == owner) {

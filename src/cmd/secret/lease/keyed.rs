@@ -9,7 +9,7 @@ use super::{LEASES, role_path, shown};
 use crate::Global;
 use crate::client::Client;
 use crate::cmd::files::{self, Input, Outputs, PUBLIC, Place, SECRET, Standing};
-use crate::cmd::ssh::{certificate_path, certifies, public_key};
+use crate::cmd::ssh::{Earlier, Kind, certificate_path, public_key};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, field};
 use crate::parts::span::Span;
@@ -24,8 +24,8 @@ pub(in crate::cmd::secret) struct Keyed {
     /// standard output (-)
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Replace files that are no earlier certificate of this key; a private key only where it is a leased one whose certificate, beside
-    /// it, has ended
+    /// Replace files that are no earlier certificate of this key for users, by a CA that is trusted now; a private key only where it is a
+    /// leased one whose certificate, beside it, has ended
     #[arg(long)]
     force: bool,
 }
@@ -61,8 +61,9 @@ impl Keyed {
                 let out = out.map_or_else(|| certificate_path(&path), Ok)?;
                 let mut outputs = Outputs::new(force).reading(&input);
                 let key = public_key(input)?;
-                let earlier = |there: &[u8]| certifies(there, &key);
-                let place = outputs.place(&out, PUBLIC, Standing::Predecessor(&earlier))?;
+                let earlier = Earlier::of(Kind::User, client).await?;
+                let is_earlier = |there: &[u8]| earlier.is_of(&key, there);
+                let place = outputs.place(&out, PUBLIC, Standing::Predecessor(&is_earlier))?;
                 body["public_key"] = json!(key);
                 (outputs, None, place)
             }
@@ -116,8 +117,9 @@ pub(super) async fn renew(
         let says = "this lease has a password, and no certificate that could be written";
         return Err(Failure::new(Exit::Usage, says).help("renew it without --out"));
     }
+    let earlier = Earlier::of(Kind::User, client).await?;
     let mut outputs = Outputs::new(force);
-    let place = outputs.place(out, PUBLIC, Standing::Predecessor(&|there: &[u8]| certifies(there, &key)))?;
+    let place = outputs.place(out, PUBLIC, Standing::Predecessor(&|there: &[u8]| earlier.is_of(&key, there)))?;
     let renewed = client.post(&format!("{url}/renew"), &body).await?;
     let mut facts = output::shown(&renewed, &["id", "until", "until_max"]);
     facts.push(output::written_to(&place));
