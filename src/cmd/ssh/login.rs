@@ -55,6 +55,7 @@ pub(super) async fn run(args: Login, global: &Global) -> Result<(), Failure> {
     let line = public_key(Input::open(&public)?)?;
     // The place first: no certificate is asked for that could not be kept. That of the day before makes room: of a key that goes away with
     // it whoever signed it, as its CA may have ended.
+    let mut outputs = Outputs::new(false);
     let client = global.client()?;
     let earlier = Earlier::of(Kind::User, &client).await?;
     let of_login = fresh.as_ref().and_then(|_| files::text(&with_suffix(&key, ".pub"), PUBLIC_KEY_BYTES_MAX).ok());

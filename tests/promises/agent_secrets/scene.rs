@@ -38,7 +38,7 @@ impl Scene {
 
     /// A version with these fields, and no others.
     pub fn put_fields(&self, path: &str, fields: &Value) {
-        let body = json!({"owner": "default", "fields": fields}).to_string();
+        let body = json!({"owner": "default", "fields": fields, "whole": true}).to_string();
         let url = self.house.https(&format!("/api/v1/secrets/{path}"));
         let arguments = ["-X", "PUT", "-H", "Content-Type: application/json", "--data-binary", &body, &url];
         let answer = self.house.curl_admin(&arguments);
