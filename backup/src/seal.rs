@@ -1,5 +1,6 @@
 //! Encryption to named recipients: age (C2SP age-encryption.org/v1) with X25519.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::str::FromStr;
 
@@ -56,6 +57,11 @@ impl Recipients {
             .map(|line| line.split_once(" #").map_or(line, |(recipient, _)| recipient.trim_end()))
             .filter(|line| !line.is_empty() && !line.starts_with('#'));
         let all: Vec<Recipient> = lines.map(recipient).collect::<Result<_, _>>()?;
+        // A list that names one many times is read as a list of one, and another stands in it.
+        let mut named = BTreeSet::new();
+        if let Some(again) = all.iter().map(ToString::to_string).find(|text| !named.insert(text.clone())) {
+            return Err(BackupError::Recipients(format!("{again} is named twice: name each recipient once")));
+        }
         match all.len() {
             0 => Err(BackupError::Recipients(
                 "a backup is encrypted to somebody: make a key with `age-keygen -o backup.key`, keep it elsewhere, and name its \

@@ -186,6 +186,9 @@ fn a_recipient_that_is_none_is_refused_and_a_secret_key_is_not_repeated() {
     for wrong in ["", "# nobody", "age1", "ssh-ed25519 AAAA", "me@example.org"] {
         assert!(matches!(Recipients::parse([wrong]), Err(BackupError::Recipients(_))), "{wrong}");
     }
+    let twice = Identity::generate().to_public().to_string();
+    let refused = Recipients::parse([twice.as_str(), "# mine", &format!("{twice} # too")]).unwrap_err().to_string();
+    assert!(refused.contains("is named twice") && refused.contains(&twice), "{refused}");
     let cut = &secret[..secret.len() - 1];
     let Err(refused) = Identities::parse(cut) else { panic!("a key that was cut") };
     assert!(!refused.to_string().contains(&cut[20..]), "{refused}");

@@ -1,5 +1,6 @@
 //! `chancery restore`: a backup into an empty database, whole or not at all; its files into a folder; or a drill that proves it readable.
 
+mod age;
 mod beside;
 mod drill;
 mod key;
@@ -14,9 +15,9 @@ use std::path::PathBuf;
 
 use backup::{Access, BackupError, Found, Identities, Source};
 use clap::Parser;
-use policy::World;
+use policy::{Timestamp, World};
 use serde_json::json;
-use store::{BackedUp, Contents, Database, Kept, Pins, Place, Report, StoreError};
+use store::{BackedUp, Contents, Database, Pins, Place, Report, StoreError};
 
 use super::backup::{access, database_of, identities};
 use crate::Global;
@@ -100,11 +101,12 @@ async fn restore(
     config: &Config,
     json: bool,
 ) -> Result<(), Failure> {
-    let known = Kept::in_folder(&config.log_state).or_fail("what this node kept cannot be read")?;
+    let known = age::known(Some(config))?;
     let place = Place { origin: Some(config.log_origin.clone()), known: known.clone() };
-    let back = put((from, json), identities, database.clone(), place, Some(config)).await?.backed_up;
+    let (found, _) = put((from, json), identities, database.clone(), place, Some(config)).await?;
+    let back = found.backed_up;
     let report = verified(database.clone(), &back, Some(config)).await?;
-    let newest = known.iter().filter(|kept| kept.size > back.manifest.size).max_by_key(|kept| kept.size);
+    let newest = age::newer(&known, &back.manifest);
     let older = newest.map(|kept| kept.size.saturating_sub(back.manifest.size));
     if json {
         let findings = findings(&report);
@@ -137,35 +139,51 @@ async fn restore(
     }
 }
 
-/// Puts a backup into a database; answers what lies beside the register in it, too.
+/// Which backup was taken.
+struct Taken {
+    /// Where it lies: `-` of a pipe. Of a folder another may be the newest by the next command.
+    named: String,
+    /// A folder or a prefix was named, and this is the newest there.
+    is_newest: bool,
+    /// When the place was looked at.
+    at: Timestamp,
+}
+
+/// Puts a backup into a database; answers what lies beside the register in it, too, and which one it was.
 async fn put(
     (from, json): (String, bool),
     identities: Identities,
     database: Database,
     place: Place,
     config: Option<&Config>,
-) -> Result<Contents, Failure> {
+) -> Result<(Contents, Taken), Failure> {
     let access = access(config);
     let work = move || {
-        let mut stream = backup::read(&source(&from, &access, json)?, &identities)?;
+        let (source, taken) = source(&from, &access, json)?;
+        let mut stream = backup::read(&source, &identities)?;
         let bar = Bar::new();
         let found = store::restore_looking(&database, &mut stream, &place, &mut |progress| bar.is_at(progress))?;
         bar.ends();
-        Ok::<_, BackupError>(found)
+        Ok::<_, BackupError>((found, taken))
     };
     tokio::task::spawn_blocking(work).await.or_fail("the restore broke off")?.map_err(|error| unread(&error))
 }
 
 /// Where a backup comes from; of a folder the newest that is not of later than now, and what is, is said.
-fn source(from: &str, access: &Access, json: bool) -> Result<Source, BackupError> {
-    let Found { source, is_newest, ahead } = Source::parse(from, access, World::real().now())?;
+fn source(from: &str, access: &Access, json: bool) -> Result<(Source, Taken), BackupError> {
+    let at = World::real().now();
+    let Found { source, is_newest, ahead } = Source::parse(from, access, at)?;
     for name in &ahead {
         output::notice(&format!("{name} is named as of later than now, and was not taken"), json);
     }
     if is_newest {
         output::notice(&format!("the newest there is {source}"), json);
     }
-    Ok(source)
+    let named = match &source {
+        Source::Pipe => "-".to_owned(),
+        Source::File(_) | Source::Object(..) => source.to_string(),
+    };
+    Ok((source, Taken { named, is_newest, at }))
 }
 
 /// Verifies what was restored, against the signed head that came with it and the key that is known from elsewhere.

@@ -191,7 +191,7 @@ fn a_new_file_is_judged_before_it_is_swapped_in_and_a_service_that_was_not_told_
     // What the check printed is kept nowhere, nor is the new file.
     scene.assert_nowhere_else("bad-canary-77");
     let folder = scene.file().parent().expect("a folder").to_owned();
-    assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 1, "nothing beside it");
+    assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 2, "nothing beside it but the lock");
     scene.put("prod/db", "good");
     assert!(until(PATIENCE, || scene.is("ok") && scene.content() == text_of("good") && lines(&told) == 2));
     drop(_agent);

@@ -302,6 +302,15 @@ fn digest_in(said: &str) -> String {
     rest.chars().take_while(char::is_ascii_hexdigit).collect()
 }
 
+/// The same once more, by somebody who was shown how old the backup is, and nothing else.
+fn after_the_age(files: impl Fn(&[&str]) -> Output) -> Output {
+    let refused = files(&[]);
+    let says = said(&refused);
+    assert!(refused.status.code() == Some(3) && says.contains("age = ") && says.contains("entries more"), "{says}");
+    assert!(says.contains("knows a longer log") && !says.contains("hsm.module"), "{says}");
+    files(&["--accept-config", &digest_in(&says)])
+}
+
 /// A backup with other bytes in one of its files, encrypted to the same recipient.
 fn forged(house: &House, (file, identity): (&Path, &Path), name: &str, bytes: &[u8]) -> PathBuf {
     let stream = with_other_file(&decrypted(file, identity), name, &STANDARD.encode(bytes));
@@ -400,8 +409,8 @@ fn a_register_that_this_places_key_did_not_sign_proves_no_file() {
     let refused = files(&own, &[], false);
     let says = said(&refused);
     assert!(refused.status.code() == Some(3) && says.contains("are proved by this key alone"), "{says}");
-    // This place's own backup needs no word.
-    let written = files(&file, &[], true);
+    // This place's own backup needs no word but that it is older than the place: its log has an entry of that backup already.
+    let written = after_the_age(|more| files(&file, more, true));
     assert!(written.status.success(), "{}", said(&written));
 }
 
@@ -422,8 +431,10 @@ fn what_decides_and_is_not_proved_is_shown_before_it_is_written() {
     for more in [none, &["--unproved-files"]] {
         let refused = files(&spoilt, more);
         assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
-        let named = "rotation.exec.x.command = [\"/bin/sh\", \"-c\", \"id\"]";
-        assert!(said(&refused).contains(named) && said(&refused).contains("nothing was written"), "{}", said(&refused));
+        let is_named = ["[0] = \"/bin/sh\"", "[1] = \"-c\"", "[2] = \"id\""]
+            .iter()
+            .all(|each| said(&refused).contains(&format!("rotation.exec.x.command{each}")));
+        assert!(is_named && said(&refused).contains("nothing was written"), "{}", said(&refused));
         assert!(!said(&refused).contains("hsm.module"), "what this place says too is taken: {}", said(&refused));
         assert!(!dir.exists(), "what is refused leaves no folder");
     }
@@ -446,8 +457,48 @@ fn what_decides_and_is_not_proved_is_shown_before_it_is_written() {
     assert_eq!(std::fs::read_to_string(dir.join("chancery.toml")).expect("it is written"), other);
     // What the place says too needs no word.
     std::fs::remove_dir_all(&dir).expect("gone");
-    let same = files(&file, &[]);
+    let same = after_the_age(|more| files(&file, more));
     assert!(same.status.success() && said(&same).contains("chancery.toml says: not asked"), "{}", said(&same));
+}
+
+#[test]
+fn an_older_backup_is_not_taken_for_the_newest() {
+    let house = House::started();
+    let (identity, public) = key(&house, "backup.key");
+    let store = folder(&house, "store");
+    let made = || {
+        // Two of one second have one name.
+        let backup = || house.output(&["backup", "--to", text(&store), "--recipient", &public]).status.success();
+        assert!(until(PATIENCE, backup), "no backup");
+        names(&store).into_iter().max().map(|name| store.join(name)).expect("a backup")
+    };
+    let older = made();
+    put(&house, "prod/later");
+    let newer = made();
+    let drill = || house.output(&["restore", "--drill", text(&store), "--identity", text(&identity)]);
+    let well = drill();
+    assert!(well.status.success() && said(&well).contains("since"), "{}", said(&well));
+    // Taken away: the older one is the newest that lies there, and the log has a later one.
+    let aside = house.path("aside.age");
+    std::fs::rename(&newer, &aside).expect("it goes");
+    let found = drill();
+    assert!(found.status.code() == Some(5) && said(&found).contains("the log has a later one"), "{}", said(&found));
+    // Put under the newer one's name: it says itself when it was taken.
+    std::fs::copy(&older, &newer).expect("a copy");
+    let found = drill();
+    assert!(found.status.code() == Some(5) && said(&found).contains("under another's name"), "{}", said(&found));
+    let dir = house.path("again");
+    let files = |more: &[&str]| {
+        let from = ["restore", text(&store), "--identity", text(&identity), "--files", text(&dir)];
+        house.output(&[&from[..], more].concat())
+    };
+    let refused = files(&[]);
+    assert!(refused.status.code() == Some(3) && said(&refused).contains("under another's name"), "{}", said(&refused));
+    assert!(!dir.exists(), "what is refused leaves no folder");
+    // Under its own name it is older than this place knows, and somebody says that this is right.
+    std::fs::rename(&aside, &newer).expect("it is back");
+    let written = after_the_age(files);
+    assert!(written.status.success() && said(&written).contains("as of "), "{}", said(&written));
 }
 
 #[test]

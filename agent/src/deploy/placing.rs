@@ -1,12 +1,12 @@
 //! One file of secrets in its place: written whole beside it, and then by one rename. Never follows a link, and never writes on a disk
 //! unless the plan says so.
 //!
-//! Several agents may keep lines of one file: each is alone with the folder, by its lock, from reading what stands there to the rename. What is
-//! renamed is what this process finished.
+//! Several agents of one user may keep lines of one file: each is alone with it, by a lock that only they can open, from reading what stands
+//! there to the rename. What is renamed is what this process finished. What is only taken away waits for no lock.
 //!
 //! Trusted for: the file is the agent's or its owner's before anything is in it, whoever opens it sees all of one moment, no line that another
-//! agent put there is lost, and nothing else in its folder is touched. Whoever owns that folder can at most make the agent fail in it, or take
-//! the file away.
+//! agent put there is lost, and nothing else in its folder is touched. Whoever owns that folder, or may write to it, can at most make the agent
+//! fail to put another file there, or take the file away; whoever may only read it, nothing.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
@@ -24,6 +24,8 @@ pub(crate) struct Placing<'a> {
     name: &'a OsStr,
     /// The file's hidden neighbour, which takes its place.
     next: OsString,
+    /// The other one, which is locked: the file itself is another one after each rename.
+    lock: OsString,
 }
 
 impl<'a> Placing<'a> {
@@ -53,10 +55,7 @@ impl<'a> Placing<'a> {
             let why = "it is a mount of its own, which cannot be replaced at once: mount its folder instead";
             return Err(AgentError::Content { path: file.path.clone(), why: why.to_owned() });
         }
-        let mut next = OsString::from(".");
-        next.push(name);
-        next.push(".chancery-new");
-        Ok(Self { disk, folder, name, next })
+        Ok(Self { disk, folder, name, next: beside(name, ".chancery-new"), lock: beside(name, ".chancery-lock") })
     }
 
     /// What stands there now. A link, or what is no regular file, is refused.
@@ -76,34 +75,56 @@ impl<'a> Placing<'a> {
         Some(Seen { of: (stat.st_dev, stat.st_ino), size: stat.st_size, changed })
     }
 
-    /// Alone with the folder, for as long as that is held: not across a wait for anybody. Another agent that is at work there is waited for.
+    /// Alone with the file, for as long as that is held: not across a wait for anybody. Another agent that is at work there is waited for.
     ///
     /// # Errors
-    /// It is held for too long: whoever owns the folder can do that.
+    /// It is held for too long, or the lock's file is somebody else's: whoever owns the folder can do that.
     pub async fn alone(&self) -> Result<Alone<'_>, AgentError> {
         self.alone_within(LOCK_TRIES).await
     }
 
     async fn alone_within(&self, tries: u32) -> Result<Alone<'_>, AgentError> {
-        let failed = |e| AgentError::disk(self.folder.path(), "the folder cannot be locked", e);
+        let path = self.folder.path().join(&self.lock);
+        let failed = |e| AgentError::disk(&path, "the file cannot be locked", e);
         for _ in 0..tries {
-            if let Some(lock) = self.folder.lock().map_err(failed)? {
+            if let Some(lock) = self.folder.lock(&self.lock).map_err(failed)? {
                 return Ok(Alone { placing: self, _lock: lock });
             }
             tokio::time::sleep(LOCK_PAUSE).await;
         }
-        let why = "another agent, or whoever owns it, holds its lock (flock) for too long; fuser says who: the next pass tries again";
+        let why = "another agent holds its lock (flock) for too long; fuser says who: the next pass tries again";
         Err(failed(io::Error::other(why)))
     }
 
-    /// Takes the file away: its values are not to be used any more.
+    /// Takes away what a crash left beside the file; where nothing is, nobody is waited for.
+    ///
+    /// # Errors
+    /// As [`alone`](Self::alone).
+    pub async fn clear(&self) -> Result<(), AgentError> {
+        match self.seen_of(&self.next) {
+            Some(_) => self.alone().await?.discard(),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the file away, and what was to take its place: its values are not to be used any more. Waits for nobody; another agent that
+    /// was just about to place one finds that it is gone.
     pub fn remove(&self) -> Result<(), AgentError> {
         self.disk.make(Op::Remove(self.folder.spot(self.name)))?;
+        self.disk.make(Op::Remove(self.folder.spot(&self.next)))?;
         self.disk.make(Op::SyncDir(&self.folder))
     }
 }
 
-/// The folder, with no other agent at work in it.
+/// A hidden neighbour of a file.
+fn beside(name: &OsStr, kind: &str) -> OsString {
+    let mut beside = OsString::from(".");
+    beside.push(name);
+    beside.push(kind);
+    beside
+}
+
+/// The file, with no other agent at work on it.
 pub(crate) struct Alone<'p> {
     placing: &'p Placing<'p>,
     _lock: Lock,
@@ -122,7 +143,7 @@ impl Alone<'_> {
     /// # Errors
     /// Somebody else wrote to it meanwhile: what nobody here finished, or judged, takes no place.
     pub fn place(&self, written: &Written) -> Result<(), AgentError> {
-        let Placing { disk, folder, name, next } = self.placing;
+        let Placing { disk, folder, name, next, .. } = self.placing;
         if written.seen.is_none() || self.placing.seen_of(next) != written.seen {
             let why = "another is there than was written: a check wrote to it, or another agent keeps the same file";
             return Err(AgentError::disk(&written.path, "the file cannot be put in place", io::Error::other(why)));
@@ -215,19 +236,37 @@ mod tests {
             ended.unwrap();
         }
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 4);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside it but the lock");
     }
 
     #[tokio::test]
-    async fn a_folder_that_somebody_holds_is_waited_for_and_then_left_as_it_is() {
+    async fn a_file_that_another_agent_holds_is_waited_for_and_then_left_as_it_is() {
         let folder = folder();
         let file = at(&folder.path().join("deploy"));
         let placing = Placing::open(&RealDisk, &file).unwrap();
         let held = placing.alone().await.unwrap();
         let refused = placing.alone_within(2).await.err().map(|error| error.chain()).unwrap();
         assert!(refused.contains("cannot be locked") && refused.contains("the next pass"), "{refused}");
+        // What ends goes all the same.
+        fs::write(folder.path().join("deploy"), "one").unwrap();
+        fs::write(folder.path().join(".deploy.chancery-new"), "other").unwrap();
+        placing.remove().unwrap();
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, [".deploy.chancery-lock"]);
+        placing.clear().await.unwrap();
         drop(held);
         placing.alone_within(1).await.unwrap().discard().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stranger_who_may_list_the_folder_holds_nobody_up() {
+        let folder = folder();
+        let file = at(&folder.path().join("deploy"));
+        let stranger = fs::File::open(folder.path()).unwrap();
+        stranger.lock().unwrap();
+        let placing = Placing::open(&RealDisk, &file).unwrap();
+        let alone = placing.alone_within(1).await.unwrap();
+        alone.place(&alone.write(&image(b"one")).unwrap()).unwrap();
     }
 
     #[tokio::test]

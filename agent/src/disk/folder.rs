@@ -198,9 +198,27 @@ impl Folder {
         Ok(names)
     }
 
-    /// Its lock; none where somebody else holds it. A folder's, as a file that is replaced by a rename has none that lasts.
-    pub fn lock(&self) -> io::Result<Option<Lock>> {
-        Lock::take(File::from(openat(&self.fd, ".", FOLDER_READ, Mode::empty())?))
+    /// The lock of a file that has this name; none where somebody else holds it. The file is made where it lacks, and stays.
+    ///
+    /// It is the agent's user's alone, as flock(2) asks for no right but an open descriptor: on what others may open, a folder that they may
+    /// list among it, anybody could hold it for ever.
+    pub fn lock(&self, name: &OsStr) -> io::Result<Option<Lock>> {
+        let file = match openat(&self.fd, name, LOCK_FILE, Mode::RUSR | Mode::WUSR) {
+            Ok(fd) => File::from(fd),
+            Err(error) => {
+                // What stands there says more than why it cannot be opened.
+                if let Some(stat) = self.look(name)? {
+                    check_lock(&stat)?;
+                }
+                return Err(error.into());
+            }
+        };
+        let stat = fstat(&file)?;
+        check_lock(&stat)?;
+        let Some(lock) = Lock::take(file)? else { return Ok(None) };
+        // Whoever took the file away meanwhile, or put another there, is alone with that one: who holds the old one is not.
+        let stands = self.look(name)?.is_some_and(|now| (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino));
+        Ok(stands.then_some(lock))
     }
 
     /// A name in it.
@@ -213,6 +231,22 @@ impl AsFd for Folder {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Refuses a lock's file that somebody else may open, or put there.
+fn check_lock(stat: &Stat) -> io::Result<()> {
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    let is_own = stat.st_uid == geteuid().as_raw();
+    if is_file && is_own && stat.st_mode & 0o077 == 0 && stat.st_nlink == 1 {
+        return Ok(());
+    }
+    let says = format!(
+        "it is there and is not this agent's alone (a file of user {}, mode {:04o}): agents that keep the same file run as one user; where \
+         there is no other agent, remove it",
+        stat.st_uid,
+        stat.st_mode & 0o7777
+    );
+    Err(io::Error::new(ErrorKind::PermissionDenied, says))
 }
 
 /// A name in an open folder.
@@ -234,6 +268,13 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOL
 /// The same folder once more, for its list or to be flushed.
 pub(super) const FOLDER_READ: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// The file of a lock: never through a link, and nobody at the other end of a FIFO is waited for.
+const LOCK_FILE: OFlags = OFlags::RDWR
+    .union(OFlags::CREATE)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
 /// Largest file taken over: a key or a chain is a few KiB.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -275,6 +316,42 @@ mod tests {
         fs::rename(&mine, &moved).unwrap();
         symlink(&victim, &mine).unwrap();
         assert!(folder.read(OsStr::new("file")).unwrap().is_none(), "the victim's is not seen");
+    }
+
+    #[test]
+    fn a_lock_lies_on_a_file_that_nobody_else_can_open() {
+        use std::os::unix::fs::PermissionsExt;
+        let base = tempfile::tempdir().unwrap();
+        fs::set_permissions(base.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let folder = Folder::open(base.path(), Owner::Named(None)).unwrap();
+        let (name, path) = (OsStr::new(".a.lock"), base.path().join(".a.lock"));
+        // Whoever may list the folder may open it, and hold its lock: that is another one.
+        let stranger = File::open(base.path()).unwrap();
+        stranger.lock_shared().unwrap();
+        let held = folder.lock(name).unwrap().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert!(folder.lock(name).unwrap().is_none() && folder.lock(OsStr::new(".b.lock")).unwrap().is_some());
+        drop(held);
+        drop(folder.lock(name).unwrap().unwrap());
+        // What others can open, or what leads elsewhere, is none.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let refused = |why: &str| {
+            let said = folder.lock(name).unwrap_err().to_string();
+            assert!(said.contains("not this agent's alone") && said.contains("remove it"), "{why}: {said}");
+        };
+        refused("others read it");
+        fs::remove_file(&path).unwrap();
+        symlink("precious", &path).unwrap();
+        refused("a link");
+        assert!(!base.path().join("precious").exists());
+        fs::remove_file(&path).unwrap();
+        fs::write(base.path().join("two"), "").unwrap();
+        fs::set_permissions(base.path().join("two"), fs::Permissions::from_mode(0o600)).unwrap();
+        fs::hard_link(base.path().join("two"), &path).unwrap();
+        refused("a file of two names");
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        refused("a folder");
     }
 
     #[test]

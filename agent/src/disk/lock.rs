@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 
-/// A lock that is held (flock(2)), on a file or a folder.
+/// A lock that is held (flock(2)), on a file that nobody else can open.
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 

@@ -71,7 +71,7 @@ impl KeysKeeper {
         let (plan, reach) = (Arc::clone(&self.plan), Arc::clone(&self.reach));
         // 1. The place first: nothing is asked for that could not be put anywhere. What a crash left beside it goes.
         let placing = Placing::open(&*reach.disk, &plan.file)?;
-        placing.alone().await?.discard()?;
+        placing.clear().await?;
         // 2. Which keys are in force. Crash before or after: the next pass asks.
         let keys = self.asking(host_keys::in_force(&reach.world, &plan)).await?;
         // 3. From reading to renaming nobody else is at work there: another agent's lines stay, and so do ours in what it writes.
@@ -134,7 +134,7 @@ impl KeysKeeper {
     }
 }
 
-/// The file with these keys, where it is another than stands there; and whether it was. No wait within: the folder is held.
+/// The file with these keys, where it is another than stands there; and whether it was. No wait within: the file is held.
 fn put(
     placing: &Placing<'_>,
     alone: &Alone<'_>,

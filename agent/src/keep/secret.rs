@@ -64,7 +64,8 @@ impl SecretKeeper {
     /// The pass, and what is so after it.
     async fn keep(&mut self) -> Found {
         let (plan, reach) = (Arc::clone(&self.plan), Arc::clone(&self.reach));
-        // 1. The place first: nothing is asked for that could not be put anywhere. What a crash left beside it goes.
+        // 1. The place first: nothing is asked for that could not be put anywhere. What a crash left beside it goes. Where that has to wait
+        //    for too long, the server is asked all the same: what ends is taken away, whoever is at work there.
         let opened = Placing::open(&*reach.disk, &plan.file).and_then(|placing| {
             let desk = Desk::open(&*reach.disk, &reach.state_dir, &plan.name)?;
             Ok((placing, desk))
@@ -73,10 +74,8 @@ impl SecretKeeper {
             Ok(opened) => opened,
             Err(error) => return Found { ended: Err(error), note: None, is_there: false, now: Moment::now().ok() },
         };
-        let ended = match placing.alone().await.and_then(|alone| alone.discard()) {
-            Ok(()) => self.keep_in(&placing, &desk).await,
-            Err(error) => Err(error),
-        };
+        let cleared = placing.clear().await;
+        let ended = self.keep_in(&placing, &desk).await.and_then(|done| cleared.map(|()| done));
         Found { ended, note: desk.note(), is_there: placing.seen().is_some(), now: Moment::now().ok() }
     }
 

@@ -3,16 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use backup::{BackupError, Identities, Source};
+use backup::{BackupError, Identities};
 use policy::World;
 use serde_json::json;
-use store::{Companion, Contents};
+use store::{Companion, Contents, Kept};
 
 use super::key::{self, LogKey, Whose};
 use super::looked::Looked;
 use super::words::Words;
 use super::writing::write;
-use super::{proved, settings, shown, source, unread};
+use super::{age, proved, settings, shown, source, unread};
 use crate::cmd::backup::access;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
@@ -42,25 +42,40 @@ pub async fn run(
     let _folder = files::Folder::take_empty(&dir)?;
     let (mut found, from) = looked_through(from, identities, config, way.json).await?;
     let place = config.map(|config| config.file.as_path());
+    let known = age::known(config)?;
+    let newer = age::newer(&known, &found.backed_up.manifest);
     let words = Words { from: &from, identity, dir: &dir, config: place };
     let (ours, strange): (Vec<Companion>, Vec<Companion>) =
         std::mem::take(&mut found.companions).into_iter().partition(|file| settings::is_of_a_backup(&file.name));
     found.companions = ours;
     let strange: Vec<String> = strange.into_iter().map(|file| settings::line(&file.name)).collect();
     let key = key::believed(&found, place)?;
-    let unproved = proved::unproved(&found, &dir, key.as_ref());
+    let mut unproved = proved::unproved(&found, &dir, key.as_ref());
+    unproved.extend(age::renamed(words.from, &found.backed_up.manifest));
+    let settings = settings::not_proved(&found, place, World::real().now())?;
+    unproved.extend(settings.iter().filter_map(settings::Setting::too_long));
     if !unproved.is_empty() && !way.unproved_files {
         return Err(differs(&unproved));
     }
-    let settings = settings::not_proved(&found, place, World::real().now())?;
-    let settings: Vec<String> = settings.into_iter().map(|one| asked(&one, key.as_ref())).collect();
+    let mut settings: Vec<String> = settings.into_iter().map(|one| asked(&one, key.as_ref())).collect();
+    let is_same = settings.is_empty();
+    // That word is for eyes, whatever the age; a service reads what was looked at, and that it is not the newest is looked at first.
+    match newer.map(|_| age::asked(&found.backed_up.manifest)) {
+        Some(age) if way.unproved_files => unproved.push(age),
+        Some(age) => settings.insert(0, age),
+        None => {}
+    }
     let looked = Looked::at(&found.companions, &settings);
     if !settings.is_empty() && way.accept_config.as_ref() != Some(&looked) {
         let again = words.accepting(way.unproved_files, &looked);
-        return Err(not_looked_at(&settings, &words, &again, way.accept_config.is_some()));
+        let refused = not_looked_at(&settings, &words, &again, way.accept_config.is_some());
+        return Err(match newer {
+            Some(kept) => refused.since(more(kept, &found)),
+            None => refused,
+        });
     }
     if let Some(file) = place {
-        output::notice(&compared(file, settings.is_empty()), way.json);
+        output::notice(&compared(file, is_same), way.json);
     }
     for name in &strange {
         output::notice(&format!("{name} was left out: no backup of Chancery has it"), way.json);
@@ -70,6 +85,9 @@ pub async fn run(
     }
     for setting in &settings {
         output::notice(&format!("not proved by the log; look at it before you start: {setting}"), way.json);
+    }
+    if let Some(kept) = newer {
+        output::notice(&more(kept, &found), way.json);
     }
     write(&found.companions, &dir)?;
     told(&found, &words, (&unproved, &settings, &strange), key.as_ref(), way.json);
@@ -92,19 +110,20 @@ async fn looked_through(
 ) -> Result<(Contents, String), Failure> {
     let access = access(config);
     let work = move || {
-        let source = source(&from, &access, json)?;
+        let (source, taken) = source(&from, &access, json)?;
         let mut stream = backup::read(&source, &identities)?;
         let bar = Bar::new();
         let found = store::look_through(&mut stream, &mut |progress| bar.is_at(progress))?;
         bar.ends();
-        // Of a folder another may be the newest by the next command.
-        let named = match &source {
-            Source::Pipe => "-".to_owned(),
-            Source::File(_) | Source::Object(..) => source.to_string(),
-        };
-        Ok::<_, BackupError>((found, named))
+        Ok::<_, BackupError>((found, taken.named))
     };
     tokio::task::spawn_blocking(work).await.or_fail("the restore broke off")?.map_err(|error| unread(&error))
+}
+
+/// By how much it is older than this place knows, and from where: not part of what is accepted, as a service that runs makes it more.
+fn more(kept: &Kept, found: &Contents) -> String {
+    let more = kept.size.saturating_sub(found.backed_up.manifest.size);
+    format!("{} knows {more} entries more than the backup has", kept.by)
 }
 
 /// They are not what was in force.
@@ -131,7 +150,8 @@ fn not_looked_at(settings: &[String], words: &Words<'_>, again: &str, is_another
     let says = format!("the log does not prove what the backup says here, {says}{another}: nothing was written");
     each(&says, settings).help(format!(
         "look at each: a module, a program, a target, a recipient, a key or a path of somebody else's is his service; roots and the log's key are \
-         known by their SHA-256, the first on its line, from elsewhere{more}. Then: {again}"
+         known by their SHA-256, the first on its line, from elsewhere{more}; where it is older than this place knows, \
+         take a newer one, or be sure that what was changed since is not missed. Then: {again}"
     ))
 }
 
@@ -166,6 +186,7 @@ fn told(
         }));
     }
     names.iter().for_each(|name| output::line(files::shown(&dir.join(name))));
+    output::line(format!("as of {}", age::told(&found.backed_up.manifest)));
     output::line(
         "before a service reads them: [hsm], its PIN, and [database] have to be right on this host, and what the log does not prove is what you \
          looked at. Then restore the register:",

@@ -15,7 +15,7 @@ use serde_json::json;
 use store::{Database, Ledger, LogConfig, Place};
 
 use super::key::{self, LogKey};
-use super::{facts, findings, proved, public, put, settings, shown, told, verified};
+use super::{Taken, age, facts, findings, proved, public, put, settings, shown, told, verified};
 use crate::cmd::backup::operator;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, OrFail};
@@ -32,24 +32,29 @@ pub async fn run(
     let scratch = Scratch::make(scratch.unwrap_or_else(std::env::temp_dir))?;
     let database = Database::Sqlite(scratch.0.join("register.db"));
     let place = Place { origin: config.map(|config| config.log_origin.clone()), known: Vec::new() };
-    let mut found = put((from.clone(), json), identities, database.clone(), place, config).await?;
+    let (mut found, taken) = put((from.clone(), json), identities, database.clone(), place, config).await?;
     found.companions.retain(|file| settings::is_of_a_backup(&file.name));
     let key = key::believed(&found, config.map(|config| config.file.as_path()))?;
     let unproved = proved::unproved(&found, Path::new(""), key.as_ref());
     let left_out = public::left_out(&found.companions);
     let back = found.backed_up;
+    // Later than the backup: what this place knows now.
+    let known = age::known(config)?;
+    let older = age::newer(&known, &back.manifest).map(|kept| kept.size.saturating_sub(back.manifest.size));
+    let mut mistaken: Vec<String> = age::renamed(&taken.named, &back.manifest).into_iter().collect();
     let report = verified(database.clone(), &back, config).await?;
     let drilled = Drilled {
         place: from,
         size: back.manifest.size,
         root: back.manifest.root.clone(),
-        findings: report.findings_total.saturating_add(unproved.len() as u64),
+        findings: report.findings_total.saturating_add((unproved.len() + mistaken.len()) as u64),
         opened: false,
     };
     let tried = match config {
-        Some(config) => tried(config, database, &back.manifest.origin, drilled).await,
-        None => Tried { opened: Err("no --config names a token".to_owned()), entry: None },
+        Some(config) => tried(config, database, (back.manifest.origin.as_str(), &taken), drilled).await,
+        None => Tried { opened: Err("no --config names a token".to_owned()), behind: None, entry: None },
     };
+    mistaken.extend(tried.behind);
     drop(scratch);
     let opened = tried.opened.as_ref().map_or_else(
         |why| format!("not tried: {why}"),
@@ -61,7 +66,7 @@ pub async fn run(
     if json {
         let is_opened = tried.opened.as_ref().ok().map(Option::is_none);
         output::json(&json!({
-            "drill": shown(&back), "findings": findings(&report), "unproved": unproved,
+            "drill": shown(&back), "findings": findings(&report), "unproved": unproved, "mistaken": mistaken, "older_by": older,
             "key": key.as_ref().map(|key| key.whose.as_str()), "left_out": left_out, "opened": is_opened, "token": opened, "entry": tried.entry,
         }));
     } else {
@@ -69,12 +74,16 @@ pub async fn run(
         facts.push(("opened by the token", opened.clone()));
         facts.push(("entry of the log", tried.entry.map_or_else(|| "none".to_owned(), |entry| entry.to_string())));
         facts.push(("files beside it", files(&unproved, key.as_ref())));
+        if let Some(older) = older {
+            facts.push(("entries of this place's log since", older.to_string()));
+        }
         if !left_out.is_empty() {
             facts.push(("left out of it", left_out.join(", ")));
         }
         output::facts(&facts);
         told(&report);
         unproved.iter().for_each(|why| output::line(output::printable(&format!("not proved: {why}"))));
+        mistaken.iter().for_each(|why| output::line(output::printable(&format!("not what it is taken for: {why}"))));
     }
     if matches!(tried.opened, Ok(Some(_))) {
         return Err(Failure::new(Exit::Findings, "the token does not open this backup").since(opened).help(
@@ -82,7 +91,11 @@ pub async fn run(
         ));
     }
     match report.findings_total {
-        0 if unproved.is_empty() => Ok(()),
+        0 if unproved.is_empty() && mistaken.is_empty() => Ok(()),
+        0 if unproved.is_empty() => Err(Failure::new(Exit::Findings, "it is not the backup that it is taken for").help(
+            "whoever may write into that place put an older one there, or took newer ones away: look who can, take another backup, and look \
+             whether it stays",
+        )),
         0 => Err(Failure::new(
             Exit::Findings,
             "it is not proved that the files in this backup are those that were in force: `restore --files` would refuse them",
@@ -109,24 +122,31 @@ fn files(unproved: &[String], key: Option<&LogKey>) -> String {
 struct Tried {
     /// Not tried, and why; or why it does not open, where it does not.
     opened: Result<Option<String>, String>,
+    /// Why it is not the last one that went to its place, by the live log.
+    behind: Option<String>,
     /// The entry of the live log.
     entry: Option<u64>,
 }
 
-async fn tried(config: &Config, database: Database, origin: &str, drilled: Drilled) -> Tried {
+async fn tried(config: &Config, database: Database, (origin, taken): (&str, &Taken), drilled: Drilled) -> Tried {
     let (pool, mint, _closing) = match house::open_token(config) {
         Ok(opened) => opened,
-        Err(failure) => return Tried { opened: Err(failure.to_string()), entry: None },
+        Err(failure) => return Tried { opened: Err(failure.to_string()), behind: None, entry: None },
     };
     // Nothing is kept of it, in a folder or in the token.
     let log = LogConfig { origin: origin.to_owned(), state: None, instance: None };
     let refused = Ledger::refused_start(database, &pool, log, World::real()).await;
     let opened = refused.unwrap_or_else(|error| Some(error.to_string()));
-    let drilled = Drilled { opened: opened.is_none(), ..drilled };
+    let mut drilled = Drilled { opened: opened.is_none(), ..drilled };
+    let mut behind = None;
     let live = Ledger::open(config.database.clone(), (&pool, mint), config.log(), World::real()).await;
     let entry = match live {
         Ok(ledger) => {
-            let noted = Diary::new(ledger.clone()).note_drill(&drilled, operator()).await;
+            let diary = Diary::new(ledger.clone());
+            behind = fell_behind(&diary, taken, drilled.size).await;
+            drilled.findings = drilled.findings.saturating_add(u64::from(behind.is_some()));
+            let noted = diary.note_drill(&drilled, operator()).await;
+            drop(diary);
             ledger.close().await;
             noted
                 .inspect_err(|error| {
@@ -140,7 +160,22 @@ async fn tried(config: &Config, database: Database, origin: &str, drilled: Drill
             None
         }
     };
-    Tried { opened: Ok(opened), entry }
+    Tried { opened: Ok(opened), behind, entry }
+}
+
+/// Where the newest of a folder was taken, why it is not the last one that went there. Of one that was named itself somebody knows which it is.
+async fn fell_behind(diary: &Diary, taken: &Taken, size: u64) -> Option<String> {
+    if !taken.is_newest {
+        return None;
+    }
+    match diary.last().await {
+        // One that was written down since may have come after the look.
+        Ok(last) => {
+            let last = last.filter(|(noted, _)| *noted <= taken.at);
+            last.and_then(|(_, last)| age::behind(&taken.named, size, &last))
+        }
+        Err(error) => Some(format!("the backup: which one was the last the log does not say: {error}")),
+    }
 }
 
 /// A folder for one drill, for this user alone, which goes with it.

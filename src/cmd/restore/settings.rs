@@ -22,9 +22,11 @@ use crate::files;
 const TOLD: [&str; 3] = ["login.", "server.limits.", "server.log"];
 /// The owners, which the log is told too.
 const OWNERS: &str = "owner";
-/// What makes the service somebody else's soonest is shown first, after the modules that it loads: what it runs, what it dials, who reads its
-/// backups, by what it is known, where its keys and its register are.
-const FIRST: [&str; 10] = [
+/// What makes the service somebody else's soonest is shown first, after the modules that it loads: where it reads policies and profiles, and as
+/// which node, since those of another name or node were not proved; what it runs, what it dials, who reads its backups, by what it is known,
+/// where its keys and its register are.
+const FIRST: [&str; 11] = [
+    "ca.",
     "rotation.exec.",
     "rotation.http.",
     "rotation.",
@@ -36,7 +38,7 @@ const FIRST: [&str; 10] = [
     "database.",
     "log.",
 ];
-/// Of a value so many characters are shown, and of the rest its SHA-256.
+/// Of a name or a value so many characters are shown, and of the rest its SHA-256. What decides and is longer is for a folder of its own.
 const LINE_CHARS_MAX: usize = 600;
 /// More blanks than these behind one another are shown as their number.
 const BLANKS_SHOWN: usize = 4;
@@ -46,10 +48,22 @@ const FOLDERS: [(&str, &str); 2] = [("policies/", ".cedar"), ("profiles/", ".tom
 /// One thing that is not proved.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// `rotation.exec.router.command`, or a file's name.
+    /// `rotation.exec.router.command[0]`, or a file's name. Each element of a list is one.
     pub name: String,
     /// What the backup says, without passwords.
     pub says: String,
+    /// Name or value is too long to be shown whole.
+    pub is_cut: bool,
+}
+
+impl Setting {
+    /// Why it is for a folder of its own, where nobody can have looked at all of it.
+    pub fn too_long(&self) -> Option<String> {
+        self.is_cut.then(|| {
+            let name = line(&self.name);
+            format!("{name}: more than {LINE_CHARS_MAX} characters, of which a line does not show the end ({CONFIG})")
+        })
+    }
 }
 
 /// Whether a backup of Chancery has files of this name.
@@ -68,8 +82,8 @@ pub fn not_proved(found: &Contents, place: Option<&Path>, now: Timestamp) -> Res
     let here = place.map(|file| files::text(file, COMPANION_BYTES_MAX as u64)).transpose()?;
     let mut all = differing(&there, here.as_deref());
     let public = public::differing(&found.companions, place, now)?.into_iter();
-    all.extend(public.map(|(name, says)| Setting { name: name.to_owned(), says }));
-    all.sort_by_key(|setting| rank(&setting.name));
+    all.extend(public.map(|(name, says)| Setting { name: name.to_owned(), says, is_cut: false }));
+    all.sort_by(|one, other| order(&one.name).cmp(&order(&other.name)));
     all.iter_mut().for_each(|setting| setting.says = line(&setting.says));
     Ok(all)
 }
@@ -105,6 +119,14 @@ fn is_escaped(c: char) -> bool {
     c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
 }
 
+/// What weighs most first, and of one list the tenth behind the ninth.
+fn order(name: &str) -> (usize, &str, usize) {
+    let listed = name.strip_suffix(']').and_then(|name| name.rsplit_once('['));
+    let listed = listed.and_then(|(list, at)| Some((list, at.parse::<usize>().ok()?)));
+    let (list, at) = listed.unwrap_or((name, 0));
+    (rank(name), list, at)
+}
+
 fn rank(name: &str) -> usize {
     let is_module = name.starts_with("hsm.") && name.ends_with(".module");
     match is_module {
@@ -123,11 +145,16 @@ fn differing(there: &str, here: Option<&str>) -> Vec<Setting> {
         false => "(not shown: the file is not understood)".to_owned(),
     };
     let said = there.iter().filter(|(name, value)| here.get(*name) != Some(*value));
-    let said = said.map(|(name, value)| Setting { name: name.clone(), says: shown(value) });
+    let said = said.map(|(name, value)| {
+        let says = shown(value);
+        let is_cut = [name, &says].into_iter().any(|text| text.chars().count() > LINE_CHARS_MAX);
+        Setting { name: name.clone(), says, is_cut }
+    });
     let left_out = here.iter().filter(|(name, _)| !there.contains_key(*name));
     let left_out = left_out.map(|(name, value)| Setting {
         name: name.clone(),
         says: format!("(nothing; here it is {})", without_passwords(value)),
+        is_cut: false,
     });
     said.chain(left_out).collect()
 }
@@ -138,7 +165,8 @@ fn settings(text: &str) -> BTreeMap<String, String> {
     if let Ok(table) = toml::from_str::<Table>(text) {
         gather("", Value::Table(table), &mut all);
     }
-    let is_told = |name: &str| name == OWNERS || TOLD.iter().any(|told| name.starts_with(told));
+    let is_owner = |name: &str| name.strip_prefix(OWNERS).is_some_and(|rest| rest.is_empty() || rest.starts_with('['));
+    let is_told = |name: &str| is_owner(name) || TOLD.iter().any(|told| name.starts_with(told));
     all.retain(|name, _| !is_told(name));
     all
 }
@@ -146,6 +174,13 @@ fn settings(text: &str) -> BTreeMap<String, String> {
 fn gather(name: &str, value: Value, all: &mut BTreeMap<String, String>) {
     let table = match value {
         Value::Table(table) => table,
+        // Each by itself: what stands behind many others of a list is pushed out of sight by none.
+        Value::Array(list) if !list.is_empty() => {
+            for (at, value) in list.into_iter().enumerate() {
+                gather(&format!("{name}[{at}]"), value, all);
+            }
+            return;
+        }
         value => {
             all.insert(name.to_owned(), value.to_string());
             return;
@@ -226,7 +261,7 @@ mod tests {
         let all = of(OURS, None);
         let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
         for name in [
-            "backup.recipients",
+            "backup.recipients[0]",
             "backup.to",
             "ca.instance",
             "database.url",
@@ -242,7 +277,7 @@ mod tests {
         );
         let url = all.iter().find(|(name, _)| name == "database.url").expect("the database");
         assert_eq!(url.1, "\"postgres://ca:***@db.test/ca?sslmode=verify-full&password=***\"");
-        assert!(all.contains(&("backup.recipients".to_owned(), "[\"age1one\"]".to_owned())), "{all:?}");
+        assert!(all.contains(&("backup.recipients[0]".to_owned(), "\"age1one\"".to_owned())), "{all:?}");
     }
 
     #[test]
@@ -252,13 +287,45 @@ mod tests {
             + "[rotation.exec.x]\ncommand = [\"/bin/sh\", \"-c\", \"id\"]\nowners = [\"web\"]\n";
         let names =
             |there: &str, here: &str| of(there, Some(here)).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-        let changed = ["backup.recipients", "hsm.module", "rotation.exec.x.command", "rotation.exec.x.owners"];
+        let changed = [
+            "backup.recipients[0]",
+            "hsm.module",
+            "rotation.exec.x.command[0]",
+            "rotation.exec.x.command[1]",
+            "rotation.exec.x.command[2]",
+            "rotation.exec.x.owners[0]",
+        ];
         assert_eq!(names(&forged, OURS), changed);
         // What somebody left out: nothing is dialled but these, here.
         let narrow = format!("{OURS}[rotation]\ntargets = [\"10.1.0.0/16\"]\n");
-        assert_eq!(names(OURS, &narrow), ["rotation.targets"]);
+        assert_eq!(names(OURS, &narrow), ["rotation.targets[0]"]);
         // What the log is told is not asked here: that is proved, or refused.
         assert_eq!(names(&OURS.replace("connections = 7", "connections = 8"), OURS), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_list_is_shown_element_by_element_and_what_is_too_long_for_a_line_is_none_to_look_at() {
+        let many = format!("recipients = [{}\"age1evil\"]", "\"age1one\", ".repeat(11));
+        let forged = OURS.replace("recipients = [\"age1one\"]", &many);
+        let mut all = differing(&forged, Some(OURS));
+        all.sort_by(|one, other| order(&one.name).cmp(&order(&other.name)));
+        let names: Vec<&str> = all.iter().map(|setting| setting.name.as_str()).collect();
+        let wants: Vec<String> = (1..12).map(|at| format!("backup.recipients[{at}]")).collect();
+        assert_eq!(names, wants, "the first is as it is here");
+        assert_eq!(all.last().map(|evil| evil.says.as_str()), Some("\"age1evil\""));
+        // Owners are told to the log, in whatever form they stand.
+        assert_eq!(of(&format!("{OURS}[[owner]]\nname = \"db\"\n"), Some(OURS)), []);
+        for forged in [
+            format!(
+                "{OURS}[rotation.exec.x]\ncommand = [\"sh\", \"-c\", \"{}id\"]\nowners = [\"web\"]\n",
+                "x".repeat(600)
+            ),
+            format!("{OURS}[rotation.exec.{}]\ncommand = [\"id\"]\nowners = [\"web\"]\n", "x".repeat(600)),
+        ] {
+            let long: Vec<String> = differing(&forged, Some(OURS)).iter().filter_map(Setting::too_long).collect();
+            assert!(long.first().is_some_and(|long| long.contains("more than 600 characters")), "{long:?}");
+        }
+        assert!(differing(OURS, None).iter().all(|setting| setting.too_long().is_none()));
     }
 
     #[test]
@@ -282,6 +349,7 @@ mod tests {
         let first = [
             "hsm.tokens.second.module",
             "hsm.module",
+            "ca.instance",
             "rotation.exec.x.command",
             "rotation.http.hook.url",
             "rotation.targets",
@@ -291,7 +359,6 @@ mod tests {
             "log.vkey",
             "hsm.pin_file",
             "database.url",
-            "ca.instance",
             "server.https",
         ];
         assert_eq!(names, first);
