@@ -144,7 +144,7 @@ async fn what_was_made_once_is_given_from_memory_and_exchanged_at_once_when_it_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_revoked_by_a_clock_that_was_ahead_is_told_with_a_date_that_has_come() {
-    let house = House::new().await;
+    let house = House::at("2027-03-01T12:00:00Z").await;
     house.world.advance(4 * 86_400);
     let (_, bad) = two(&house).await;
     house.authority.revoke(&admin(), &bad.serial_hex(), RevocationReason::Superseded).await.unwrap();

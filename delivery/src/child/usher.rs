@@ -213,11 +213,24 @@ impl Ushered {
         let too_early =
             is_terminal && self.usher.wants_terminal && tcgetpgrp(stdout()).is_ok_and(|group| group == self.pid);
         if too_early {
+            // Somebody who suspends it just then is heard: what stops it waits behind this stop, and going on takes that away.
+            let is_suspended = waits(self.pid, Signal::TSTP);
             self.send(Signal::CONT);
+            if is_suspended {
+                self.send(Signal::TSTP);
+            }
         } else if is_job || is_terminal {
             let _ = kill_process(getpid(), Signal::STOP);
         }
     }
+}
+
+/// Whether this signal waits for a process, or for a thread of it, as /proc tells (proc_pid_status(5)).
+fn waits(pid: Pid, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap_or_default();
+    let sets = status.lines().filter_map(|line| line.strip_prefix("SigPnd:").or(line.strip_prefix("ShdPnd:")));
+    let has = |set: &str| u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set >> (signal.as_raw() - 1) & 1 == 1);
+    sets.into_iter().any(has)
 }
 
 const TERMINAL: &str = "terminal";
@@ -231,3 +244,25 @@ pub const ENDS: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::HUP, Signal::Q
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long those that were killed are waited for: one that the system holds (a disk that does not answer) is left, and the program begins.
 const FORCED_MAX: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_waits_behind_a_stop_is_seen() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        while look(pid, false) != Some(Change::Stopped(Signal::STOP.as_raw())) {
+            std::thread::yield_now();
+        }
+        assert!(!waits(pid, Signal::TSTP));
+        kill_process(pid, Signal::TSTP).unwrap();
+        assert!(waits(pid, Signal::TSTP) && !waits(pid, Signal::INT));
+        kill_process(pid, Signal::CONT).unwrap();
+        assert!(!waits(pid, Signal::TSTP), "going on takes it away");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
