@@ -102,6 +102,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "secrets",
         &[
+            "forms",
             "nouns",
             "envelope",
             "recovery",

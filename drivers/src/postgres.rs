@@ -2,6 +2,10 @@
 //!
 //! The verifier is computed here (SCRAM-SHA-256, RFC 7677, as libpq's PQencryptPasswordConn does): the password itself is never sent, so
 //! it stands neither in the server's log nor in pg_stat_statements. A role has one password; overlaps are made with two roles.
+//!
+//! A role is the whole cluster's: what is done to it is done in whichever database lets the administrator in, so that whoever owns one keeps
+//! nobody's password and nobody's end from being made. What is a role's lies in one database each, and is taken from it there: for that, and
+//! for nothing else, a database that is closed is opened (`door`).
 
 mod answer;
 mod door;
@@ -30,27 +34,38 @@ use self::door::{Door, is_left};
 pub struct Postgres {
     host: Host,
     database: String,
-    /// Where one logs in to open that one, whose owner keeps everybody out.
-    beside: String,
+    /// Where the administrator logs in where that one keeps him out, in this order.
+    others: Vec<String>,
 }
 
 /// No session.
 struct KeptOut {
     fault: Fault,
-    /// Whether it may be the database's own settings, which its owner makes.
-    by_database: bool,
+    by: Bar,
+}
+
+/// What keeps somebody out.
+enum Bar {
+    /// The server, or what he shows: no other database lets him in.
+    Server,
+    /// It may be this database alone: its limit, its grants, its name, a lock on it.
+    Database,
+    /// Its settings, or that it is closed: what its owner's rights set aside for a moment.
+    Door,
 }
 
 impl Postgres {
     /// Of a server, and a database in which the administrator and the users may log in.
     pub fn new(host: Host, database: &str) -> Postgres {
-        let beside = if database == EVERYWHERE[0] { EVERYWHERE[1] } else { EVERYWHERE[0] };
-        Postgres { host, database: database.to_owned(), beside: beside.to_owned() }
+        let others = EVERYWHERE.into_iter().filter(|other| *other != database).map(str::to_owned).collect();
+        Postgres { host, database: database.to_owned(), others }
     }
 
     /// Another database of the server.
     fn there(&self, database: &str) -> Postgres {
-        Postgres { host: self.host.clone(), database: database.to_owned(), beside: self.database.clone() }
+        // Those that every server has come first: two who come to one door meet in one database.
+        let others = self.others.iter().chain([&self.database]).filter(|other| other.as_str() != database);
+        Postgres { host: self.host.clone(), database: database.to_owned(), others: others.cloned().collect() }
     }
 
     /// A session of this login.
@@ -78,8 +93,30 @@ impl Postgres {
         }
     }
 
-    /// A session of the administrator, whatever the database's owner set for those who come. What one of ours left behind who was killed
-    /// is put back before anything else is done.
+    /// A session of the administrator in whichever database lets him in, for what is the whole cluster's. Nothing is opened for it. Where
+    /// none does, what this one said is told.
+    async fn at_large(&self, admin: Login<'_>) -> Result<Client, Fault> {
+        match self.entered(admin).await {
+            Ok(client) => Ok(client),
+            Err(KeptOut { fault, by: Bar::Server }) => Err(fault),
+            Err(KeptOut { fault, by: Bar::Database | Bar::Door }) => self.beside(admin).await.map_err(|_| fault),
+        }
+    }
+
+    /// A session of the administrator in another database.
+    async fn beside(&self, admin: Login<'_>) -> Result<Client, Fault> {
+        let mut last = Fault::away("there is no other database");
+        for other in &self.others {
+            match self.there(other).entered(admin).await {
+                Ok(client) => return Ok(client),
+                Err(kept) => last = kept.fault,
+            }
+        }
+        Err(last)
+    }
+
+    /// A session of the administrator in this database, whatever its owner set for those who come. What one of ours left behind who was
+    /// killed is put back before anything else is done.
     async fn opened(&self, admin: Login<'_>) -> Result<Client, Fault> {
         let fault = match self.entered(admin).await {
             Ok(client) => {
@@ -88,8 +125,9 @@ impl Postgres {
                 }
                 Fault::away("was not put back as it was")
             }
-            Err(KeptOut { fault, by_database: true }) => fault,
-            Err(kept) => return Err(kept.fault),
+            Err(KeptOut { fault, by: Bar::Door }) => fault,
+            Err(KeptOut { fault, by: Bar::Database }) => return Err(self.shut(fault)),
+            Err(KeptOut { fault, by: Bar::Server }) => return Err(fault),
         };
         // In a task of its own: it is seen to its end, whoever ceases to wait for it.
         let (place, user, secret) = (self.clone(), admin.user.to_owned(), Secret::new(admin.secret.expose().clone()));
@@ -114,62 +152,53 @@ impl Postgres {
     /// Comes in by another database, which opens the door of this one for that moment. A session that began stays, so the door is at once
     /// as it was.
     async fn let_in(&self, admin: Login<'_>, fault: Fault) -> Result<Client, Fault> {
-        let shut = |fault: Fault| {
-            let why = "lets no administrator in (a superuser undoes it: pg_db_role_setting, ALTER DATABASE ... ALLOW_CONNECTIONS)";
-            fault.within(&format!("{} {why}", self.database))
-        };
-        let way = Postgres { host: self.host.clone(), database: self.beside.clone(), beside: String::new() };
-        let Ok(beside) = way.entered(admin).await else { return Err(shut(fault)) };
-        let mut door = Door::of(&self.database, &beside).await.map_err(shut)?;
+        let Ok(beside) = self.beside(admin).await else { return Err(self.shut(fault)) };
+        let mut door = Door::of(&self.database, &beside).await.map_err(|fault| self.shut(fault))?;
         let entered = match door.open(&beside).await {
             Ok(()) => self.entered(admin).await.map_err(|kept| kept.fault),
             Err(_) => Err(fault),
         };
         let put_back = match door.put_back(&beside).await {
             // The line broke, or is slow: once more, by another.
-            Err(Fault::Away(_)) => match way.entered(admin).await {
+            Err(Fault::Away(_)) => match self.beside(admin).await {
                 Ok(again) => door.put_back(&again).await,
-                Err(kept) => Err(kept.fault),
+                Err(fault) => Err(fault),
             },
             done => done,
         };
-        put_back.map_err(shut)?;
-        entered.map_err(shut)
+        put_back.map_err(|fault| self.shut(fault))?;
+        entered.map_err(|fault| self.shut(fault))
     }
 
-    async fn act(&self, admin: Login<'_>, statements: &[String]) -> Result<(), Fault> {
-        let client = self.opened(admin).await?;
-        for (nth, statement) in statements.iter().enumerate() {
-            let done = asked(async { client.batch_execute(statement).await.map_err(not_done) }).await;
-            // Each is a transaction of its own: what was done before this one stays.
-            done.map_err(|fault| if nth > 0 { fault.after_acting() } else { fault })?;
-        }
-        Ok(())
+    /// Of this database, into which no administrator comes, and what is to be undone.
+    fn shut(&self, fault: Fault) -> Fault {
+        let why = "lets no administrator in (a superuser undoes it: pg_db_role_setting, GRANT CONNECT, ALTER DATABASE ... \
+                   ALLOW_CONNECTIONS or CONNECTION LIMIT)";
+        fault.within(&format!("{} {why}", self.database))
     }
 
-    /// The other databases of the cluster in which something is a role's, or something was granted to it. A role is the whole cluster's,
-    /// and what holds it is in one database each (pg_shdepend).
-    async fn elsewhere(&self, admin: Login<'_>, role: &str) -> Result<Vec<String>, Fault> {
-        let client = self.opened(admin).await?;
-        let question = format!("{ELSEWHERE} LIMIT {DATABASES_MAX}");
-        let rows = asked(async { client.query(question.as_str(), &[&role]).await.map_err(not_done) }).await?;
-        rows.iter().map(|row| row.try_get::<_, String>(0).map_err(not_done)).collect()
+    /// One act upon a role.
+    async fn act(&self, admin: Login<'_>, statement: &str) -> Result<(), Fault> {
+        does(&self.at_large(admin).await?, statement).await
     }
 
     /// Empties the other databases of what is a role's, one after the other. What was emptied is not found again: where the time ends,
     /// the next try goes on from there.
-    async fn emptied(&self, admin: Login<'_>, role: &str, statement: &str) -> Result<(), Fault> {
-        let databases = self.elsewhere(admin, role).await?;
+    async fn emptied(&self, admin: Login<'_>, databases: Vec<String>, statement: &str) -> Result<(), Fault> {
         let walk = async {
             let mut first = None;
             for database in databases {
-                let done = self.there(&database).act(admin, &[statement.to_owned()]).await;
+                let done = self.there(&database).emptied_here(admin, statement).await;
                 // One that cannot be emptied keeps no other from it.
                 first = first.or(done.err().map(|fault| fault.within(&format!("database {database}"))));
             }
             first.map_or(Ok(()), Err)
         };
         in_all(walk).await
+    }
+
+    async fn emptied_here(&self, admin: Login<'_>, statement: &str) -> Result<(), Fault> {
+        does(&self.opened(admin).await?, statement).await
     }
 }
 
@@ -178,7 +207,7 @@ impl Driver for Postgres {
         sane(to, ROLE_BYTES_MAX)?;
         one_password(others)?;
         let (role, verifier) = (escape_identifier(to.user), verifier(to.secret));
-        self.act(admin, &[format!("ALTER ROLE {role} PASSWORD {verifier}")]).await
+        self.act(admin, &format!("ALTER ROLE {role} PASSWORD {verifier}")).await
     }
 
     async fn test(&self, login: Login<'_>) -> Result<(), Fault> {
@@ -188,7 +217,7 @@ impl Driver for Postgres {
     async fn retire(&self, admin: Login<'_>, gone: Login<'_>, others: Others) -> Result<(), Fault> {
         sane(gone, ROLE_BYTES_MAX)?;
         one_password(others)?;
-        self.act(admin, &[format!("ALTER ROLE {} PASSWORD NULL", escape_identifier(gone.user))]).await
+        self.act(admin, &format!("ALTER ROLE {} PASSWORD NULL", escape_identifier(gone.user))).await
     }
 }
 
@@ -197,14 +226,14 @@ impl Dynamic for Postgres {
         sane(lease.login, ROLE_BYTES_MAX)?;
         let (role, verifier) = (escape_identifier(lease.login.user), verifier(lease.login.secret));
         let (like, until) = (escape_identifier(lease.like), until(lease));
-        self.act(admin, &[format!("CREATE ROLE {role} LOGIN PASSWORD {verifier} VALID UNTIL {until} IN ROLE {like}")])
+        self.act(admin, &format!("CREATE ROLE {role} LOGIN PASSWORD {verifier} VALID UNTIL {until} IN ROLE {like}"))
             .await
     }
 
     async fn renew(&self, admin: Login<'_>, lease: Lease<'_>) -> Result<(), Fault> {
         named(lease.login.user, ROLE_BYTES_MAX)?;
         let role = escape_identifier(lease.login.user);
-        self.act(admin, &[format!("ALTER ROLE {role} VALID UNTIL {}", until(lease))]).await
+        self.act(admin, &format!("ALTER ROLE {role} VALID UNTIL {}", until(lease))).await
     }
 
     async fn revoke(&self, admin: Login<'_>, lease: Lease<'_>) -> Result<(), Fault> {
@@ -233,14 +262,35 @@ impl Dynamic for Postgres {
             if_there(format!("ALTER ROLE {role} NOLOGIN PASSWORD NULL")),
             format!("SELECT {terminate}"),
         ];
-        self.act(admin, &steps).await?;
+        let client = self.at_large(admin).await?;
+        for (nth, step) in steps.iter().enumerate() {
+            // Each is a transaction of its own: what was done before this one stays.
+            let done = does(&client, step).await;
+            done.map_err(|fault| if nth > 0 { fault.after_acting() } else { fault })?;
+        }
         let empty = if_there(format!("REASSIGN OWNED BY {role} TO {like}; DROP OWNED BY {role}"));
         // What he made is handed over whether or not he can be dropped.
-        let elsewhere = self.emptied(admin, lease.login.user, &empty).await;
-        self.act(admin, &[empty]).await.map_err(Fault::after_acting)?;
+        let elsewhere = match elsewhere(&client, lease.login.user).await {
+            Ok(databases) => self.emptied(admin, databases, &empty).await,
+            Err(fault) => Err(fault),
+        };
+        // In this one, and what is of no database: rights to connect, databases of his own.
+        does(&client, &empty).await.map_err(Fault::after_acting)?;
         elsewhere.map_err(Fault::after_acting)?;
-        self.act(admin, &[if_there(format!("DROP ROLE {role}"))]).await.map_err(Fault::after_acting)
+        does(&client, &if_there(format!("DROP ROLE {role}"))).await.map_err(Fault::after_acting)
     }
+}
+
+/// One statement.
+async fn does(client: &Client, statement: &str) -> Result<(), Fault> {
+    asked(async { client.batch_execute(statement).await.map_err(not_done) }).await
+}
+
+/// The other databases of the cluster in which something is a role's, or something was granted to it (pg_shdepend).
+async fn elsewhere(client: &Client, role: &str) -> Result<Vec<String>, Fault> {
+    let question = format!("{ELSEWHERE} LIMIT {DATABASES_MAX}");
+    let rows = asked(async { client.query(question.as_str(), &[&role]).await.map_err(not_done) }).await?;
+    rows.iter().map(|row| row.try_get::<_, String>(0).map_err(not_done)).collect()
 }
 
 /// As a literal; it has no characters that would be quoted.
@@ -259,35 +309,43 @@ fn one_password(others: Others) -> Result<(), Fault> {
     }
 }
 
-/// What is done before anything is asked, and may be kept out.
+/// What is done before anything is asked, and may be kept out. Whoever renames a database and does not end that has others wait for it
+/// alone.
 async fn in_time<T>(work: impl Future<Output = Result<T, KeptOut>>) -> Result<T, KeptOut> {
-    let done = before(async { Ok(work.await) }).await?;
-    done.map_err(|kept| KeptOut { fault: kept.fault.before_acting(), ..kept })
+    let done = before(async { Ok(work.await) }).await.map_err(|fault| KeptOut { fault, by: Bar::Database })?;
+    done.map_err(|kept| KeptOut { fault: kept.fault.before_acting(), by: kept.by })
 }
 
 impl From<Fault> for KeptOut {
     fn from(fault: Fault) -> KeptOut {
-        KeptOut { fault, by_database: false }
+        KeptOut { fault, by: Bar::Server }
     }
 }
 
 /// Of the first message of a session: one that ended without a word may have been idle for too long already.
 fn not_ready(error: Error) -> KeptOut {
-    KeptOut { by_database: error.as_db_error().is_none_or(is_of_database), fault: not_done(error) }
+    let by = error.as_db_error().map_or(Bar::Door, bar);
+    KeptOut { fault: not_done(error), by }
 }
 
-fn is_of_database(said: &DbError) -> bool {
-    KEPT_OUT.contains(&said.code().code())
+/// Whatever else a server says, another database of it may not.
+fn bar(said: &DbError) -> Bar {
+    match said.code().code() {
+        code if KEPT_OUT.contains(&code) => Bar::Door,
+        WRONG_PASSWORD => Bar::Server,
+        _ => Bar::Database,
+    }
 }
 
 /// Of a connection: class 28 alone is about who logs in (PostgreSQL, appendix A).
 fn not_let_in(error: Error) -> KeptOut {
+    let by = error.as_db_error().map_or(Bar::Server, bar);
     let fault = match error.as_db_error() {
         Some(said) if said.code().code().starts_with("28") => Fault::refused(said.message()),
         Some(said) => Fault::away(said.message()),
         None => Fault::away(words(&error)),
     };
-    KeptOut { fault, by_database: error.as_db_error().is_some_and(is_of_database) }
+    KeptOut { fault, by }
 }
 
 /// Databases that nobody may connect to among them: who owns one closes it.
@@ -299,12 +357,14 @@ const ELSEWHERE: &str = "SELECT DISTINCT d.datname::text FROM pg_shdepend s JOIN
 const DATABASES_MAX: usize = 64;
 /// A longer name is cut by the server without a word (NAMEDATALEN), and is then another role's.
 const ROLE_BYTES_MAX: usize = 63;
-/// Databases that every server has: an administrator comes in by one where the other is what keeps him out.
+/// Databases that every server has: an administrator comes in by one where another keeps him out.
 const EVERYWHERE: [&str; 2] = ["postgres", "template1"];
 /// Settings that end a session, or what it is at; a server knows those of its version.
 const ENDING: &str = "'idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'";
 /// What a server says where a database's settings end a session at its beginning (query_canceled, idle_in_transaction_session_timeout,
 /// transaction_timeout, idle_session_timeout), have it load what is not there (undefined_file), or where the database takes no connections.
 const KEPT_OUT: [&str; 6] = ["57014", "25P03", "25P04", "57P05", "58P01", "55000"];
+/// invalid_password, which is the whole cluster's. Of others of its class a database may be the reason (pg_hba.conf).
+const WRONG_PASSWORD: &str = "28P01";
 const LOCK_SECS: u64 = 5;
 const STATEMENT_SECS: u64 = 20;

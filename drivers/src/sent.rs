@@ -12,6 +12,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use policy::Secret;
+use secrets::forms::{Form, whole};
 use secrets::rotation::{Outcome, SAID_CHARS_MAX};
 use zeroize::Zeroizing;
 
@@ -39,7 +40,7 @@ impl Sent {
             if secret.chars().count() < FORM_CHARS_MIN && !secret.is_empty() {
                 sent.short.push(Zeroizing::new(secret.clone()));
             }
-            sent.forms.extend(forms(secret).into_iter().filter(|form| form.chars().count() >= FORM_CHARS_MIN));
+            sent.forms.extend(forms(secret).filter(|form| form.chars().count() >= FORM_CHARS_MIN));
         }
         sent.forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.as_str().cmp(other.as_str())));
         sent.forms.dedup_by(|one, other| one.as_str() == other.as_str());
@@ -64,60 +65,13 @@ impl Sent {
     }
 }
 
-/// As people, logs and libraries write a text.
-fn forms(secret: &str) -> Vec<Zeroizing<String>> {
-    let bytes = secret.as_bytes();
-    let mut forms = vec![secret.to_owned(), hex::encode(bytes), hex::encode_upper(bytes)];
-    for kept in PERCENT_KEPT {
-        for text in
-            [percent(secret, kept, |byte| format!("%{byte:02X}")), percent(secret, kept, |byte| format!("%{byte:02x}"))]
-        {
-            // The forms of HTML have a plus for a space.
-            forms.push(text.replace("%20", "+"));
-            forms.push(text);
-        }
-    }
-    let json = json(secret);
-    for json in [json.replace('/', "\\/"), json] {
-        forms.extend(JSON_KEPT.map(|is_kept| escaped(&json, is_kept)));
-        forms.push(json);
-    }
-    forms.extend(base64(bytes));
-    forms.into_iter().map(Zeroizing::new).collect()
-}
-
-/// Each byte but letters, digits and what is kept as a percent sign and two digits (RFC 3986 section 2.1).
-fn percent(text: &str, kept: &str, write: fn(u8) -> String) -> String {
-    let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte);
-    text.bytes().map(|byte| if is_kept(byte) { char::from(byte).to_string() } else { write(byte) }).collect()
-}
-
-/// What stands between the quotes.
-fn json(text: &str) -> String {
-    let quoted = serde_json::Value::from(text).to_string();
-    quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map_or_else(|| text.to_owned(), str::to_owned)
-}
-
-/// With what is not kept as `\uXXXX` (RFC 8259 section 7).
-fn escaped(json: &str, is_kept: fn(char) -> bool) -> String {
-    let escape = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
-    json.chars().map(|c| if is_kept(c) { c.to_string() } else { escape(c) }).collect()
-}
-
-/// Alone, and within something longer (`name:secret`), at each of the three places of a group at which it may begin: without the characters
-/// that hold bits of what stands before or behind it (RFC 4648 sections 4 and 5).
-fn base64(bytes: &[u8]) -> Vec<String> {
-    let mut forms = Vec::new();
-    for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-        forms.push(engine.encode(bytes));
-        for before in 0..3 {
-            let shifted = Zeroizing::new([vec![0; before].as_slice(), bytes].concat());
-            let text = engine.encode(shifted.as_slice());
-            let own = (before * 8).div_ceil(6)..shifted.len() * 8 / 6;
-            forms.extend(text.get(own).map(str::to_owned));
-        }
-    }
-    forms
+/// As people, logs, shells, queries and libraries write a text: all of it, and alone as base64 with the last character, which tells a part
+/// of its last byte.
+fn forms(secret: &str) -> impl Iterator<Item = Zeroizing<String>> {
+    let alone = [STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|engine| Zeroizing::new(engine.encode(secret)));
+    // Of a text each form is a text.
+    let as_text = |form: Form| std::str::from_utf8(&form).map(|text| Zeroizing::new(text.to_owned())).ok();
+    whole(secret.as_bytes()).into_iter().filter_map(as_text).chain(alone)
 }
 
 /// A digest that is sent in a password's place opens nothing to most, and is for nobody to try passwords against.
@@ -157,14 +111,6 @@ const FORM_CHARS_MIN: usize = 4;
 /// SHA-1 in hex; what is longer too.
 const DIGEST_CHARS_MIN: usize = 40;
 const VERIFIER: &str = "SCRAM-SHA-256$";
-/// What is kept as it is beside letters and digits: by RFC 3986 section 2.3, by forms of HTML, and by JavaScript.
-const PERCENT_KEPT: [&str; 3] = ["-._~", "-._*", "-._~!*'()"];
-/// What the JSON of others keeps as it is: Python and PHP ASCII alone, Go no marks of HTML, Gson neither.
-const JSON_KEPT: [fn(char) -> bool; 3] = [
-    |c| c.is_ascii(),
-    |c| !matches!(c, '<' | '>' | '&'),
-    |c| c.is_ascii() && !matches!(c, '<' | '>' | '&' | '=' | '\''),
-];
 
 #[cfg(test)]
 mod tests {
@@ -202,6 +148,21 @@ mod tests {
             let wanted = if is_part { format!("no: {form} .") } else { "no: ... .".to_owned() };
             assert_eq!(words(&["other secret", SECRET], &format!("no: {form} .")), wanted, "{form}");
         }
+        // As queries, shells and markup have it within their quotes.
+        let quoted = "adm'in&pw<1";
+        for form in [
+            "adm''in&pw<1",
+            "adm\\'in&pw<1",
+            "adm'\\''in&pw<1",
+            "adm'in&amp;pw&lt;1",
+            "adm&#39;in&amp;pw&lt;1",
+            "adm&#x27;in&amp;pw&lt;1",
+            "61 64 6d 27 69 6e 26 70 77 3c 31",
+        ] {
+            assert_eq!(words(&[quoted], &format!("near '{form}'")), "near '...'", "{form}");
+        }
+        // Whoever chose the words learns of no part that he guessed it.
+        assert_eq!(words(&["0123456789abcdefWXYZ"], "no role 57 58 59 5a"), "no role 57 58 59 5a");
         // A name before it and something behind it, at each place of a group of base64.
         for before in ["", "x", "ab", "abc", "root:"] {
             for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {

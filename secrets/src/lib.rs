@@ -16,6 +16,8 @@
 //!
 //! Keys that others compute with and never hold are [`transit`]; those of the register are the [`keyring`].
 //!
+//! Whoever takes a value out of words looks for each of its [`forms`].
+//!
 //! Trusted for: that what was opened is what was sealed for that name, version and owner in that register, and that no key seals twice.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -24,6 +26,7 @@ mod at_once;
 mod due;
 mod envelope;
 mod error;
+pub mod forms;
 mod hosting;
 pub mod keyring;
 mod kinds;

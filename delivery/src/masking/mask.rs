@@ -13,9 +13,9 @@ use aho_corasick::automaton::StateID;
 use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, MatchKind};
 use secrets::Reference;
+use secrets::forms::{Form, encoded};
 
 use super::former::Former;
-use super::forms::{Form, encoded};
 use crate::nouns::{Value, Values};
 
 /// Shorter values are not masked: three characters stand everywhere, and a mask over all of them tells more than it hides.

@@ -1,8 +1,7 @@
-//! What the program prints, without the values: the forms of a value, the automaton that finds them, and the filter of a stream.
+//! What the program prints, without the values: the automaton that finds their forms (`secrets::forms`), and the filter of a stream.
 
 mod filter;
 mod former;
-mod forms;
 mod mask;
 
 pub use filter::Filter;

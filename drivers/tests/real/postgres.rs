@@ -52,7 +52,8 @@ pub async fn ask(port: u16, sql: &str) -> Option<String> {
     ask_in(port, "postgres", sql).await
 }
 
-async fn ask_in(port: u16, database: &str, sql: &str) -> Option<String> {
+/// The same, in a database of this name.
+pub async fn ask_in(port: u16, database: &str, sql: &str) -> Option<String> {
     let mut config = tokio_postgres::Config::new();
     config.host("127.0.0.1").port(port).user(ADMIN).password(ADMIN_SECRET).dbname(database);
     let mut last = None;

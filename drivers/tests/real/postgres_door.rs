@@ -1,29 +1,40 @@
-//! PostgreSQL: a database that is closed, which is opened for a moment and stands as it was.
+//! PostgreSQL: a database that is closed, which is opened for a moment where something in it is taken from somebody, and for nothing else.
 
 use std::sync::Arc;
 
-use drivers::{Driver, Fault, Host, Login, Postgres};
+use drivers::{Driver, Dynamic, Fault, Host, Lease, Login, Postgres};
+use policy::{Secret, Timestamp};
 use secrets::rotation::Others;
 
-use crate::postgres::{admin, ask, start};
+use crate::postgres::{admin, ask, ask_in, start};
 use crate::register::{ADMIN, ADMIN_SECRET, secret};
 use crate::relay::{Fate, Hold, relay};
 use crate::servers::Server;
 
-/// A closed database, and a role whose password is set from within it.
+/// A closed database, in which a user has something who is to end.
 async fn start_closed() -> Server {
     let server = start();
-    for sql in ["CREATE ROLE app LOGIN", "CREATE DATABASE his", "ALTER DATABASE his ALLOW_CONNECTIONS false"] {
+    for sql in ["CREATE ROLE app", "CREATE ROLE \"v-app-1\" LOGIN IN ROLE app", "CREATE DATABASE his"] {
         ask(server.port, sql).await;
     }
+    ask_in(server.port, "his", "CREATE TABLE made (x int); ALTER TABLE made OWNER TO \"v-app-1\"").await;
+    ask(server.port, "ALTER DATABASE his ALLOW_CONNECTIONS false").await;
     server
 }
 
-/// Goes into the closed database, as the administrator.
+fn driver(port: u16, database: &str) -> Postgres {
+    Postgres::new(Host::here("127.0.0.1", port).expect("it is here"), database)
+}
+
+fn lease<'a>(user: &'a str, password: &'a Secret<String>) -> Lease<'a> {
+    let until = Timestamp::parse_rfc3339("2090-01-01T00:00:00Z").expect("a time");
+    Lease { login: Login { user, secret: password }, like: "app", until }
+}
+
+/// Goes into the closed database, as the administrator: what is the user's there is taken from him.
 async fn goes_in(port: u16) -> Result<(), Fault> {
-    let driver = Postgres::new(Host::here("127.0.0.1", port).expect("it is here"), "his");
-    let (ours, password) = (secret(ADMIN_SECRET), secret("p"));
-    driver.set(admin(&ours), Login { user: "app", secret: &password }, Others::Replaced).await
+    let (ours, password) = (secret(ADMIN_SECRET), secret("lived"));
+    driver(port, "his").revoke(admin(&ours), lease("v-app-1", &password)).await
 }
 
 /// Whether it is open, and what is set in it.
@@ -74,7 +85,7 @@ async fn a_database_that_was_opened_is_closed_though_nobody_waits_for_it_or_the_
     assert_eq!(last, "f ");
     let broken = relay(server.port, "ALLOW_CONNECTIONS true", Fate::Arrives).await;
     let done = goes_in(broken).await;
-    assert!(matches!(done, Err(Fault::Away(_))), "{done:?}");
+    assert!(matches!(done, Err(Fault::Unknown(_))), "he is locked out, and has something still: {done:?}");
     assert_eq!(stands(server.port).await, "f ");
 }
 
@@ -91,4 +102,71 @@ async fn a_database_that_a_kill_left_open_is_closed_by_the_next_who_comes() {
     assert!(stands(server.port).await.starts_with("t "), "a kill leaves it open");
     goes_in(server.port).await.expect("he is let in");
     assert_eq!(stands(server.port).await, "f ");
+}
+
+/// Whoever closed it has a reason, and pools that wait for it come in.
+#[tokio::test]
+async fn a_closed_database_is_opened_for_no_password_and_for_nobody_who_has_nothing_there() {
+    let server = start_closed().await;
+    let (closed, elsewhere) = (driver(server.port, "his"), driver(server.port, "postgres"));
+    let (ours, password) = (secret(ADMIN_SECRET), secret("lived"));
+    ask(server.port, "CREATE ROLE web LOGIN").await;
+    let web = Login { user: "web", secret: &password };
+    closed.set(admin(&ours), web, Others::Replaced).await.expect("it is set");
+    elsewhere.test(web).await.expect("it is his");
+    closed.retire(admin(&ours), web, Others::Replaced).await.expect("it is taken away");
+    assert!(matches!(elsewhere.test(web).await, Err(Fault::Refused(_))));
+    let other = lease("v-app-2", &password);
+    closed.create(admin(&ours), other).await.expect("he is made");
+    elsewhere.test(other.login).await.expect("he logs in");
+    closed.renew(admin(&ours), other).await.expect("he is renewed");
+    closed.revoke(admin(&ours), other).await.expect("he is ended");
+    assert!(matches!(elsewhere.test(other.login).await, Err(Fault::Refused(_))));
+    assert_eq!(stands(server.port).await, "f ");
+    assert!(!server.log().contains("ALLOW_CONNECTIONS true"), "{}", server.log());
+    // What is somebody's there is reached by this door alone.
+    goes_in(server.port).await.expect("he is let in");
+    assert!(server.log().contains("ALLOW_CONNECTIONS true"), "the log says so");
+}
+
+#[tokio::test]
+async fn a_user_who_keeps_the_administrator_out_of_his_database_is_locked_out_all_the_same() {
+    let server = start();
+    let (ours, password) = (secret("made"), secret("lived"));
+    ask(server.port, "CREATE ROLE maker LOGIN CREATEROLE PASSWORD 'made'; CREATE ROLE app").await;
+    ask(server.port, "GRANT app TO maker WITH ADMIN OPTION").await;
+    ask(server.port, "CREATE DATABASE main OWNER app").await;
+    let (driver, maker) = (driver(server.port, "main"), Login { user: "maker", secret: &ours });
+    let lease = lease("v-app-1", &password);
+    for (nth, (trap, undone)) in [
+        ("ALTER DATABASE main CONNECTION LIMIT 0", "ALTER DATABASE main CONNECTION LIMIT -1"),
+        ("REVOKE CONNECT ON DATABASE main FROM PUBLIC, app", "GRANT CONNECT ON DATABASE main TO PUBLIC, app"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        driver.create(maker, lease).await.unwrap_or_else(|fault| panic!("{trap}: {fault}"));
+        let mut sessions = Vec::new();
+        for database in ["main", "postgres"] {
+            let mut config = tokio_postgres::Config::new();
+            config.host("127.0.0.1").port(server.port).user(lease.login.user).password("lived").dbname(database);
+            let (client, connection) = config.connect(tokio_postgres::NoTls).await.expect("a session");
+            sessions.push((client, tokio::spawn(connection)));
+        }
+        let shuts = format!("CREATE TABLE made{nth} (x int); {trap}");
+        sessions[0].0.batch_execute(&shuts).await.expect(trap);
+        let done = driver.revoke(maker, lease).await;
+        let Err(Fault::Unknown(said)) = &done else { panic!("{trap}: {done:?}") };
+        assert!(said.contains("database main") && said.contains("CONNECTION LIMIT"), "{trap}: {said}");
+        let may_log_in = ask(server.port, "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'v-app-1'").await;
+        assert_eq!(may_log_in.as_deref(), Some("f"), "{trap}");
+        for (_client, ended) in sessions {
+            assert!(ended.await.expect("the task ends").is_err(), "{trap}: a session of his goes on");
+        }
+        // What he has is handed over once somebody undid it.
+        ask(server.port, undone).await;
+        driver.revoke(maker, lease).await.unwrap_or_else(|fault| panic!("{trap}: {fault}"));
+        let owner = format!("SELECT tableowner FROM pg_tables WHERE tablename = 'made{nth}'");
+        assert_eq!(ask_in(server.port, "main", &owner).await.as_deref(), Some("app"), "{trap}");
+    }
 }

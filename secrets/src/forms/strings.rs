@@ -33,7 +33,7 @@ struct Json {
     is_upper: bool,
 }
 
-const JSON: [Json; 7] = [
+const JSON: [Json; 8] = [
     // JSON.stringify, serde, Jackson, jq; of what has no control characters also %q of Go, {:?} of Rust, inspect of Ruby.
     Json { also: "", is_ascii: false, is_slashed: false, is_upper: false },
     // json of Python.
@@ -45,6 +45,8 @@ const JSON: [Json; 7] = [
     Json { also: "<>&\u{2028}\u{2029}", is_ascii: false, is_slashed: false, is_upper: false },
     // Gson.
     Json { also: "<>&='\u{2028}\u{2029}", is_ascii: false, is_slashed: false, is_upper: false },
+    // Gson, where what it wrote is made ASCII.
+    Json { also: "<>&='", is_ascii: true, is_slashed: false, is_upper: false },
     // System.Text.Json of .NET.
     Json { also: "\"<>&'+`", is_ascii: true, is_slashed: false, is_upper: true },
 ];

@@ -1,7 +1,7 @@
 //! The forms in which programs print a value.
 //!
 //! Itself; as base64 and hex; percent-encoded; inside the quotes of a string of a language, of a query, of a shell; in markup; with CR
-//! before each LF, as a terminal makes it. Which program writes a form stands at its row, and `tests/encoders.rs` holds those against
+//! before each LF, as a terminal makes it. Which program writes a form stands at its row, and `delivery/tests/encoders.rs` holds those against
 //! them that a test machine has. Compression and encryption have no end of forms, and are not here.
 
 mod bases;
@@ -40,14 +40,22 @@ impl Drop for Form {
     }
 }
 
-/// Every form of a value but its lines. Many are the same: of a value without symbols most are the value itself.
+/// Every form of a value but its lines, and of its parts where an encoding breaks it. Many are the same: of a value without symbols most
+/// are the value itself.
 pub fn encoded(value: &[u8]) -> Vec<Form> {
-    let mut forms = bases::bases(value);
+    let parts = bases::parts(value).into_iter().map(Form::new);
+    whole(value).into_iter().chain(parts).collect()
+}
+
+/// Every form that tells all of a value. Who looks for these alone tells nobody that he guessed a part of it.
+pub fn whole(value: &[u8]) -> Vec<Form> {
+    let mut forms = bases::whole(value);
     forms.extend(percent::percent(value));
     forms.extend(strings::strings(value));
     forms.extend(shells::shells(value));
     forms.extend(markup::markup(value));
     forms.push(written::replaced(value, &[(b'\n', "\r\n")]));
+    forms.push(value.to_vec());
     forms.into_iter().map(Form::new).collect()
 }
 
@@ -82,6 +90,14 @@ mod tests {
         ] {
             assert!(found.iter().any(|known| known == form), "{program}: {form}");
         }
+    }
+
+    #[test]
+    fn a_part_of_a_value_is_among_its_parts_alone() {
+        let value = "0123456789abcdefWXYZ";
+        let is_among = |forms: &[Form]| forms.iter().any(|form| **form == *b"57 58 59 5a");
+        assert!(is_among(&encoded(value.as_bytes())) && !is_among(&whole(value.as_bytes())));
+        assert!(whole(b"WXYZ").iter().any(|form| **form == *b"57 58 59 5a"), "all of it");
     }
 
     #[test]

@@ -7,22 +7,33 @@ use zeroize::Zeroizing;
 
 use super::written::written;
 
-/// All of them.
-pub fn bases(value: &[u8]) -> Vec<Vec<u8>> {
+/// All that have the whole value.
+pub fn whole(value: &[u8]) -> Vec<Vec<u8>> {
     let mut forms = vec![hex::encode(value).into_bytes(), hex::encode_upper(value).into_bytes()];
     forms.extend([Digits::Lower, Digits::Upper].map(|digits| apart(value, b':', digits)));
-    forms.extend(lines(value, XXD_LINE, |line| hex::encode(line).into_bytes()));
-    forms.extend(
-        value
-            .chunks(DUMP_LINE)
-            .map(|line| apart(line, b' ', Digits::Lower))
-            .filter(|line| line.len() >= DUMP_CHARS_MIN),
-    );
+    if value.len() <= DUMP_LINE {
+        forms.extend(dump(value));
+    }
     forms.extend((0..3).flat_map(|before| [base64_at(value, before, false), base64_at(value, before, true)]));
+    forms
+}
+
+/// The lines of those that are broken.
+pub fn parts(value: &[u8]) -> Vec<Vec<u8>> {
+    let mut forms = lines(value, XXD_LINE, |line| hex::encode(line).into_bytes());
+    if value.len() > DUMP_LINE {
+        forms.extend(dump(value));
+    }
     forms.extend(
         [MIME_LINE, PEM_LINE].into_iter().flat_map(|size| lines(value, size, |line| base64_at(line, 0, false))),
     );
     forms
+}
+
+/// The lines of a dump.
+fn dump(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let lines = value.chunks(DUMP_LINE).map(|line| apart(line, b' ', Digits::Lower));
+    lines.filter(|line| line.len() >= DUMP_CHARS_MIN)
 }
 
 #[derive(Clone, Copy)]
