@@ -85,6 +85,19 @@ pub fn of_one<T>(answer: Result<T, SecretError>) -> Result<Option<T>, SecretErro
     }
 }
 
+/// Whether one of many was written that are gone through: not where that is its own matter, which keeps no other from it. Somebody wrote it
+/// meanwhile, it may not be written, or it was altered.
+///
+/// # Errors
+/// [`SecretError::Store`]: the register is away, which is everybody's.
+pub(crate) fn is_written(answer: Result<(), SecretError>) -> Result<bool, SecretError> {
+    match of_one(answer) {
+        Ok(written) => Ok(written.is_some()),
+        Err(SecretError::Store(error)) => Err(SecretError::Store(error)),
+        Err(_) => Ok(false),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;

@@ -120,8 +120,8 @@ fn a_pair_is_exchanged_while_every_login_works_and_each_step_is_in_the_log() {
             // one leaf, and the administrator's where they change something, intend under another, and conclude under a third.
             assert_eq!(steps, 7);
             let made = ["access", "record", "record", "record"].len();
-            let (outside, labelled) =
-                (5 * 3 + ["set", "retire"].len(), ["promote", "its labels", "at rest: its labels"].len());
+            let outside = 5 * 3 + ["set", "retire"].len();
+            let labelled = ["set: it is in use there", "promote", "its labels", "at rest: its labels"].len();
             assert_eq!(house.leaves() - began, (made + outside + labelled + reads) as u64);
             let (user, password) = logs_in(&house, target).await;
             assert_eq!((before.as_str(), user.as_str()), ("app-a", "app-b"));

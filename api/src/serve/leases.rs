@@ -12,6 +12,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::ahead::Ahead;
 use crate::app::App;
 use crate::problem::chain;
 use crate::tenants::Tenants;
@@ -20,7 +21,7 @@ use crate::warden::Warden;
 /// Ends users until the service ends; what is under way then is ended first.
 pub(super) async fn run(app: App, stop: CancellationToken) {
     let (ends, at_work, held) = (JoinSet::new(), HashMap::new(), HashMap::new());
-    let mut ender = Ender { app, ends, at_work, held, seen: None, waits: false, word: 0 };
+    let mut ender = Ender { app, ends, at_work, held, seen: None, waits: false, ahead: Ahead::default() };
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let asked = ender.app.lease_asked();
@@ -51,8 +52,8 @@ struct Ender {
     seen: Option<(u64, Option<u64>)>,
     /// Whether somebody who is due waits for a turn.
     waits: bool,
-    /// The operators' word about the time after which all were put right last.
-    word: u64,
+    /// What was put right after the operators' words about the time.
+    ahead: Ahead,
 }
 
 /// One who is being ended.
@@ -79,12 +80,12 @@ impl Ender {
             return;
         }
         let leases = self.app.leases();
-        let word = self.app.ledger().time_word();
-        if word != self.word && self.app.ledger().time_held().is_none() {
-            match leases.put_right().await {
-                Ok(_) => self.word = word,
-                Err(error) => return self.failed(&error),
+        if let Some(word) = self.ahead.word(self.app.ledger()) {
+            let done = leases.put_right().await;
+            if let Err(error) = &done {
+                self.failed(error);
             }
+            self.ahead.note(word, &done);
         }
         let looked = async { Ok((leases.due_by(now, LOOKED_MAX).await?, leases.troubled(TOLD_MAX).await?)) };
         let ((due, mut next), troubled) = match looked.await {
@@ -108,7 +109,7 @@ impl Ender {
                 }
             }
         }
-        self.seen = Some((size, next));
+        self.seen = Some((size, next)).filter(|_| !self.ahead.is_left());
         self.tell(&troubled);
     }
 
@@ -184,7 +185,7 @@ impl Ender {
                 lease.role()
             ))
         });
-        self.app.lease_alarms().set(says.collect());
+        self.app.lease_alarms().set(self.ahead.says("leases").into_iter().chain(says).collect());
     }
 }
 

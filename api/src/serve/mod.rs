@@ -1,5 +1,6 @@
 //! The whole put together: both listeners, their routes, and what goes on by itself.
 
+mod ahead;
 mod backups;
 mod leases;
 mod recovery;

@@ -11,14 +11,21 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::ahead::Ahead;
 use crate::app::App;
 use crate::problem::chain;
 use crate::warden::Warden;
 
 /// Refreshes until the service ends; what was asked by then is kept first.
 pub(super) async fn run(app: App, stop: CancellationToken) {
-    let mut task =
-        Task { app, turns: JoinSet::new(), at_work: HashMap::new(), held: HashMap::new(), seen: None, word: 0 };
+    let mut task = Task {
+        app,
+        turns: JoinSet::new(),
+        at_work: HashMap::new(),
+        held: HashMap::new(),
+        seen: None,
+        ahead: Ahead::default(),
+    };
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let asked = task.app.refresh_asked();
@@ -42,8 +49,8 @@ struct Task {
     held: HashMap<SecretPath, (u64, String)>,
     /// How long the log was at the last look, and when the next is due by that.
     seen: Option<(u64, Option<u64>)>,
-    /// The operators' word about the time after which all were put right last.
-    word: u64,
+    /// What was put right after the operators' words about the time.
+    ahead: Ahead,
 }
 
 impl Task {
@@ -54,12 +61,12 @@ impl Task {
             return;
         }
         let refreshes = self.app.refreshes();
-        let word = self.app.ledger().time_word();
-        if word != self.word && self.app.ledger().time_held().is_none() {
-            match refreshes.put_right(&Warden::rotation(&self.app)).await {
-                Ok(_) => self.word = word,
-                Err(error) => return self.failed(&error),
+        if let Some(word) = self.ahead.word(self.app.ledger()) {
+            let done = refreshes.put_right(&Warden::rotation(&self.app)).await;
+            if let Err(error) = &done {
+                self.failed(error);
             }
+            self.ahead.note(word, &done);
         }
         let looked = async { Ok((refreshes.due_by(now, LOOKED_MAX).await?, refreshes.troubled(TOLD_MAX).await?)) };
         let ((due, mut next), troubled) = match looked.await {
@@ -79,7 +86,7 @@ impl Task {
                 next = Some(next.map_or(due, |next: u64| next.min(due)));
             }
         }
-        self.seen = Some((size, next));
+        self.seen = Some((size, next)).filter(|_| !self.ahead.is_left());
         self.tell(&troubled);
     }
 
@@ -140,7 +147,9 @@ impl Task {
                 None => None,
             }
         });
-        self.app.refresh_alarms().set(held.chain(says).collect());
+        self.app
+            .refresh_alarms()
+            .set(self.ahead.says("refreshes of tokens").into_iter().chain(held).chain(says).collect());
     }
 }
 

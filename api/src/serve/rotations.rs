@@ -14,6 +14,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::ahead::Ahead;
 use crate::app::App;
 use crate::exchanges::Exchanges;
 use crate::problem::chain;
@@ -21,8 +22,14 @@ use crate::warden::Warden;
 
 /// Turns rotations until the service ends; what is under way then ends with its step.
 pub(super) async fn run(app: App, stop: CancellationToken) {
-    let mut turner =
-        Turner { app, turns: JoinSet::new(), at_work: HashMap::new(), failed: HashMap::new(), seen: None, word: 0 };
+    let mut turner = Turner {
+        app,
+        turns: JoinSet::new(),
+        at_work: HashMap::new(),
+        failed: HashMap::new(),
+        seen: None,
+        ahead: Ahead::default(),
+    };
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let asked = turner.app.rotation_asked();
@@ -46,8 +53,8 @@ struct Turner {
     failed: HashMap<SecretPath, Failed>,
     /// How long the log was when the register was read last, and when the next is due by that.
     seen: Option<(u64, Option<u64>)>,
-    /// The operators' word about the time after which all were put right last.
-    word: u64,
+    /// What was put right after the operators' words about the time.
+    ahead: Ahead,
 }
 
 /// What could not be begun.
@@ -67,16 +74,13 @@ impl Turner {
             return;
         }
         let rotations = self.app.rotations();
-        let word = self.app.ledger().time_word();
-        if word != self.word && self.app.ledger().time_held().is_none() {
-            match rotations.put_right(&Warden::rotation(&self.app)).await {
-                Ok(_) => self.word = word,
-                Err(error) => {
-                    self.app.metrics().task_failed(TASK);
-                    tracing::warn!(task = TASK, cause = %chain(&error), "will be tried again");
-                    return;
-                }
+        if let Some(word) = self.ahead.word(self.app.ledger()) {
+            let done = rotations.put_right(&Warden::rotation(&self.app)).await;
+            if let Err(error) = &done {
+                self.app.metrics().task_failed(TASK);
+                tracing::warn!(task = TASK, cause = %chain(error), "will be tried again");
             }
+            self.ahead.note(word, &done);
         }
         let looked = async { Ok((rotations.due_by(now, LOOKED_MAX).await?, rotations.troubled(TOLD_MAX).await?)) };
         let (due, troubled) = match looked.await {
@@ -109,7 +113,7 @@ impl Turner {
                 next = Some(next.map_or(due, |next: u64| next.min(due)));
             }
         }
-        self.seen = Some((size, next));
+        self.seen = Some((size, next)).filter(|_| !self.ahead.is_left());
         self.tell(&troubled);
     }
 
@@ -167,7 +171,7 @@ impl Turner {
                 None => None,
             }
         });
-        self.app.rotation_alarms().set(cannot.chain(says).collect());
+        self.app.rotation_alarms().set(self.ahead.says("rotations").into_iter().chain(cannot).chain(says).collect());
     }
 
     fn now(&self) -> u64 {

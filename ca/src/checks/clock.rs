@@ -15,16 +15,20 @@ use crate::issuers::Issuing;
 pub(crate) struct CrlTime {
     /// Never later than what can be believed.
     pub(crate) now: Timestamp,
+    /// The greatest time of the log since an operator's last word.
+    in_force: Timestamp,
     /// Whether the clock is.
     is_believed: bool,
 }
 
 impl CrlTime {
     /// Whether a time that a CRL or a revocation has may be right. One later than now was written by a clock that was ahead, which is
-    /// certain once this clock is believed, after an operator's word; before that it may be this clock that is wrong, and what was
-    /// published before is the better of the two.
+    /// certain once this clock is believed. Before that it may be this clock that is wrong, and what was published before is the better of
+    /// the two: but only as far as the time in force. What is later than that too was written before an operator's word, which said that
+    /// its clock was wrong, and no doubt about another clock takes that back.
     pub(crate) fn may_be_right(self, at: Timestamp) -> bool {
-        !self.is_believed || self.now.elapsed_since(at).is_some()
+        let latest = if self.is_believed { self.now } else { self.now.max(self.in_force) };
+        latest.elapsed_since(at).is_some()
     }
 
     /// Whether what is done every so many seconds is due again.
@@ -93,7 +97,7 @@ impl Clock {
     pub(crate) fn of_next_crl(&self, issuer: &Issuing) -> Result<CrlTime, CaError> {
         // Asked first: what begins to be believed in between was doubted for this CRL.
         let is_believed = self.ledger.time_held().is_none();
-        Ok(CrlTime { now: self.of_crl(issuer)?, is_believed })
+        Ok(CrlTime { now: self.of_crl(issuer)?, in_force: self.ledger.time_in_force(), is_believed })
     }
 
     /// Why nothing is issued under this CA at this time.
@@ -165,19 +169,26 @@ mod tests {
     #[test]
     fn a_time_that_a_clock_wrote_which_was_ahead_is_right_only_while_this_one_may_be_wrong() {
         let now = Timestamp::from_unix(1_800_000_000);
-        for (is_believed, at, may_be_right, is_due) in [
-            (true, -DAY_SECS, true, true),
-            (true, 1 - DAY_SECS, true, false),
-            (true, Timestamp::SLIP_SECS, true, false),
-            (true, Timestamp::SLIP_SECS + 1, false, true),
-            (false, -DAY_SECS, true, true),
-            (false, 3 * DAY_SECS, true, false),
+        let slip = Timestamp::SLIP_SECS;
+        for (is_believed, in_force, at, may_be_right, is_due) in [
+            (true, 0, -DAY_SECS, true, true),
+            (true, 0, 1 - DAY_SECS, true, false),
+            (true, 0, slip, true, false),
+            (true, 0, slip + 1, false, true),
+            // A host that came up days back, and no word: what the log has is the better.
+            (false, 3 * DAY_SECS, -DAY_SECS, true, true),
+            (false, 3 * DAY_SECS, 3 * DAY_SECS + slip, true, false),
+            // What is later than all of the log since the word was written before it.
+            (false, 3 * DAY_SECS, 3 * DAY_SECS + slip + 1, false, true),
+            (false, -60, slip, true, false),
+            (false, -60, 3 * DAY_SECS, false, true),
         ] {
-            let (time, at) = (CrlTime { now, is_believed }, now.plus_secs(at));
+            let time = CrlTime { now, in_force: now.plus_secs(in_force), is_believed };
+            let shown = now.plus_secs(at);
             assert_eq!(
-                (time.may_be_right(at), time.is_due(at, DAY_SECS)),
+                (time.may_be_right(shown), time.is_due(shown, DAY_SECS)),
                 (may_be_right, is_due),
-                "{is_believed} {at}"
+                "{is_believed} {in_force} {at}"
             );
         }
     }

@@ -207,8 +207,10 @@ impl Publisher {
             None => self.turn(&issuer, scope).await,
         };
         for _ in 0..NUMBERS_MAX {
-            let (began, time) = (Instant::now(), self.office.checks.clock.of_next_crl(&issuer)?);
+            let began = Instant::now();
             let sight = self.sight(&issuer, scope).await?;
+            // Asked after the look: what was seen of the log is no further than the time in force that it is judged by.
+            let time = self.office.checks.clock.of_next_crl(&issuer)?;
             let from = match self.rests_on(label, scope, &sight, time) {
                 Ok(from) => from,
                 // Another node's CRL came between two looks.

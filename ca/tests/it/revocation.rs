@@ -329,6 +329,7 @@ async fn after_a_clock_that_was_ahead_the_next_crl_is_not_from_the_future() {
     let house = House::at("2027-03-01T12:00:00Z").await;
     house.world.advance(4 * 86_400);
     let (first, second) = (house.server(&["www.example.com"]).await, house.server(&["www.example.com"]).await);
+    let third = house.server(&["www.example.com"]).await;
     let superseded = RevocationReason::Superseded;
     house.authority.revoke(&admin(), &first.serial_hex(), superseded).await.unwrap();
     house.authority.refresh_crls().await.unwrap();
@@ -354,6 +355,18 @@ async fn after_a_clock_that_was_ahead_the_next_crl_is_not_from_the_future() {
     assert!(crl.this_update < next.this_update && next.this_update <= now, "{}", next.this_update);
     assert!(next.number > crl.number);
     assert_eq!(listed(&next.der), [first.serial_hex(), second.serial_hex()].into());
+    // Whoever has this clock doubted later takes nothing of the word back.
+    house.world.jump(1_200);
+    assert!(house.authority.health().held.is_some());
+    house.authority.revoke(&admin(), &third.serial_hex(), RevocationReason::KeyCompromise).await.unwrap();
+    house.authority.refresh_crls().await.unwrap();
+    let doubted = house.authority.crl("tls").await.unwrap();
+    // In a world whose clock stands still each begins a second after the one before it.
+    assert!(doubted.this_update <= now.plus_secs(60), "{}", doubted.this_update);
+    assert!(doubted.this_update > next.this_update && doubted.number > next.number);
+    assert_eq!(listed(&doubted.der), [first.serial_hex(), second.serial_hex(), third.serial_hex()].into());
+    house.authority.refresh_crls().await.unwrap();
+    assert_eq!(house.authority.crl("tls").await.unwrap().number, doubted.number, "it is not due again");
 }
 
 /// The leaves of the log, and the entries of the newest CRL: serial, reason, invalidity date.

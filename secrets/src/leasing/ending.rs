@@ -8,7 +8,7 @@ use super::place::{Hirer, Tenancy};
 use super::records::{LEASE, Lease, MAKING_SECS_MAX, PAUSE_LAST_SECS, Stage};
 use crate::due;
 use crate::error::SecretError;
-use crate::page::all_taken;
+use crate::page::{all_taken, is_written};
 use crate::rotation::SAID_CHARS_MAX;
 use crate::turning::{Login, Warrants};
 
@@ -45,12 +45,9 @@ impl Leases {
                 if self.underway().contains_key(lease.id()) || !lease.put_right(now) {
                     continue;
                 }
-                match self.vault.ledger().withdraw(vec![lease.record(system.clone())?]).await {
-                    Ok(_) => count += 1,
-                    // Somebody wrote it meanwhile, by the right time.
-                    Err(StoreError::Conflict(_)) => {}
-                    Err(error) => return Err(error.into()),
-                }
+                let record = lease.record(system.clone())?;
+                let written = self.vault.ledger().withdraw(vec![record]).await.map(drop).map_err(SecretError::from);
+                count += u64::from(is_written(written)?);
             }
             if after.is_none() {
                 return Ok(count);

@@ -4,13 +4,12 @@ use policy::{Action, Grant, Owner};
 use store::{ListedRecord, Record, RecordFilter};
 
 use super::endpoint::{Endpoint, Endpoints};
-use super::record::{ASKING_SECS, Asking, Body, REFRESH, Refresh, Way};
+use super::record::{Body, REFRESH, Refresh, Way};
 use crate::due;
 use crate::error::SecretError;
 use crate::kinds::Kind;
 use crate::nouns::{FieldName, SecretPath};
-use crate::page::all_taken;
-use crate::rotation::is_ahead;
+use crate::page::{all_taken, is_written};
 use crate::turning::Warrants;
 use crate::vault::{Change, Put, Secret, Vault};
 
@@ -202,12 +201,7 @@ impl Refreshes {
                     Ok(grant) => self.write(&grant, &refresh).await,
                     Err(refused) => Err(refused),
                 };
-                match written {
-                    Ok(()) => count += 1,
-                    Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
-                    // Somebody wrote it meanwhile, by the right time; or it may not be written, and keeps no other from it.
-                    Err(_) => {}
-                }
+                count += u64::from(is_written(written)?);
             }
             if after.is_none() {
                 return Ok(count);
@@ -230,10 +224,7 @@ impl Refreshes {
 
     /// Whether some node may be at it: this one is known to be by its own tasks, and none of them says a word meanwhile.
     pub(super) fn is_asking(&self, refresh: &Refresh, now: u64) -> bool {
-        let until = |asking: Asking| asking.until.saturating_add(SKEW_SECS);
-        // One that a clock wrote down which was ahead is over.
-        let is_over = |until: u64| now >= until || is_ahead(until, now.saturating_add(ASKING_SECS + SKEW_SECS));
-        refresh.body.asking.is_some_and(|asking| !is_over(until(asking)))
+        refresh.body.asking.is_some_and(|asking| asking.held(now).is_some())
     }
 
     pub(super) async fn write(&self, grant: &Grant, refresh: &Refresh) -> Result<(), SecretError> {
@@ -271,8 +262,6 @@ fn under_way(path: &SecretPath) -> SecretError {
     SecretError::Conflict(format!("the secret {path} is being refreshed at this moment: try again in two minutes"))
 }
 
-/// Two nodes' clocks agree within this.
-const SKEW_SECS: u64 = 30;
 const PAGE_MAX: usize = 1_000;
 /// How long before its end a token is refreshed, at least and at most.
 const AHEAD_SECS_MIN: u64 = 1;

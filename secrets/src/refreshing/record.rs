@@ -100,6 +100,15 @@ pub(super) struct Asking {
     pub until: u64,
 }
 
+impl Asking {
+    /// Until when no other node takes it up, in seconds since 1970; none where that is over. So is one that a clock wrote down which was
+    /// ahead: no node asks for so long.
+    pub fn held(self, now: u64) -> Option<u64> {
+        let until = self.until.saturating_add(SKEW_SECS);
+        (now < until && !is_ahead(until, now.saturating_add(ASKING_SECS + SKEW_SECS))).then_some(until)
+    }
+}
+
 fn is_zero(count: &u32) -> bool {
     *count == 0
 }
@@ -260,6 +269,8 @@ fn brief(said: &str) -> String {
 
 /// Longer than asking and keeping take together.
 pub(super) const ASKING_SECS: u64 = 180;
+/// Two nodes' clocks agree within this.
+const SKEW_SECS: u64 = 30;
 /// No endpoint is asked for one token more often, however short its tokens are.
 const REST_SECS_MIN: u64 = 1;
 const PAUSE_SECS: u64 = 5;
@@ -319,6 +330,21 @@ mod tests {
         away.away("away", 100_000);
         assert!(!away.put_right(100_000) && away.put_right(1_000));
         assert_eq!(away.due, 1_000);
+    }
+
+    #[test]
+    fn whoever_asks_is_waited_for_and_not_where_his_clock_was_ahead() {
+        let now = 1_800_000_000;
+        for (until, held) in [
+            (now + ASKING_SECS, Some(now + ASKING_SECS + 30)),
+            (now - 29, Some(now + 1)),
+            (now - 30, None),
+            (now + ASKING_SECS + 300, Some(now + ASKING_SECS + 330)),
+            (now + ASKING_SECS + 301, None),
+            (now + 3 * 86_400, None),
+        ] {
+            assert_eq!(Asking { node: 2, until }.held(now), held, "{until}");
+        }
     }
 
     #[test]

@@ -20,7 +20,8 @@ impl Refreshes {
         match refresh.body.asking {
             // Of this node it was broken off by the end of the process, unless it is at it, which its task knows.
             Some(asking) if asking.node == self.node => Some(now),
-            Some(asking) => Some(asking.until),
+            // Of another, once that is over: then it is taken up.
+            Some(asking) => Some(asking.held(now).unwrap_or(now)),
             None => refresh.due(),
         }
     }

@@ -203,6 +203,11 @@ impl Rotation {
         is_single && self.tried.sets > 0 && !matches!(self.stage, Stage::Resting | Stage::Discarding(_))
     }
 
+    /// Whether the pending version may have been set at the target.
+    pub(crate) fn may_be_set(&self) -> bool {
+        self.pending().is_some() && (self.tried.sets > 0 || self.tried.is_doubtful)
+    }
+
     /// Whether nothing is under way.
     pub fn is_resting(&self) -> bool {
         matches!(self.stage, Stage::Resting)

@@ -7,11 +7,12 @@ use super::place::Warrants;
 use super::record::{ROTATION, Turning};
 use crate::due;
 use crate::error::SecretError;
-use crate::page::all_taken;
+use crate::page::{all_taken, is_written};
 
 impl Rotations {
     /// Puts right what a clock wrote that was ahead, in all that are set up: once after each operator's word, since such a rotation is found
-    /// by what is due only when the time of that clock has come. How many there were.
+    /// by what is due only when the time of that clock has come. How many there were. One that was altered, or whose secret was, holds no other
+    /// up.
     ///
     /// # Errors
     /// [`SecretError::Store`]: the register is away, or the clock is not believed; what was put right stays so.
@@ -29,12 +30,7 @@ impl Rotations {
                     Ok(grant) => self.write(&grant, &turning).await,
                     Err(refused) => Err(refused),
                 };
-                match written {
-                    Ok(()) => count += 1,
-                    Err(SecretError::Store(error)) => return Err(SecretError::Store(error)),
-                    // Somebody wrote it meanwhile, by the right time; or it may not be written, and keeps no other from it.
-                    Err(_) => {}
-                }
+                count += u64::from(is_written(written)?);
             }
             if after.is_none() {
                 return Ok(count);

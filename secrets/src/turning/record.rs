@@ -106,11 +106,15 @@ impl Turning {
 
     /// Where the labels stand by it.
     pub(super) fn labels(&self) -> Labels {
-        let number = |credential: &Credential| credential.version;
+        let (rotation, number) = (&self.body.rotation, |credential: &Credential| credential.version);
+        let pending = rotation.pending().map(number);
+        // While a node is at it nobody knows yet; nothing ends before what came of it was taken down.
+        let is_set = self.body.claim.is_none() && rotation.may_be_set();
         Labels {
-            current: self.body.rotation.current().version,
-            pending: self.body.rotation.pending().map(number),
-            previous: self.body.rotation.previous().map(number),
+            current: rotation.current().version,
+            pending,
+            previous: rotation.previous().map(number),
+            set: pending.filter(|_| is_set),
         }
     }
 
@@ -138,5 +142,50 @@ impl Turning {
             actor: ActorStamp::from(grant.actor()),
             expect: Some(self.version),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::place::{Line, Product};
+    use super::*;
+    use crate::rotation::{Bounds, Outcome, Plan, Schedule, Settings};
+
+    #[test]
+    fn a_pending_version_is_in_use_once_it_may_be_set_at_its_target() {
+        let plan = Plan::Pair { users: ["app-a".to_owned(), "app-b".to_owned()] };
+        let (bounds, schedule) = (Bounds::default(), Schedule::default());
+        let settings = Settings { plan, overlap_secs: 600, distance_secs: 600, bounds, schedule };
+        let current = Credential { version: 1, user: "app-a".to_owned() };
+        let rotation = Rotation::new("prod/db", settings, current, 0).unwrap();
+        let at = At {
+            product: Product::PostgreSql,
+            host: "127.0.0.1".to_owned(),
+            port: 5432,
+            database: None,
+            account_host: None,
+            admin: None,
+            pinned: None,
+            line: Line::Plain,
+        };
+        let (path, owner) = ("prod/db".parse().unwrap(), Owner::parse("web").unwrap());
+        let body = Body { rotation, at, claim: None, ended: false, leaked: None };
+        let mut turning = Turning { path, owner, version: 1, body, changed: None };
+        let made = turning.body.rotation.outcome(&Step::Make { user: "app-b".to_owned() }, Outcome::Made(2), 1_000);
+        made.unwrap();
+        let labels = turning.labels();
+        assert_eq!((labels.pending, labels.set), (Some(2), None), "it is made");
+        for (now, outcome, set) in
+            [(1_000, Outcome::Away("no answer".to_owned()), None), (100_000, Outcome::Done, Some(2))]
+        {
+            let step = turning.body.rotation.next(now);
+            assert!(matches!(step, Step::Set { .. }), "{step:?}");
+            turning.body.rotation.intend(&step);
+            turning.body.claim = Some(Claim { node: 1, until: now + 120 });
+            assert_eq!(turning.labels().set, None, "nobody knows yet");
+            turning.body.rotation.outcome(&step, outcome, now).unwrap();
+            turning.body.claim = None;
+            assert_eq!(turning.labels().set, set, "{now}");
+        }
     }
 }

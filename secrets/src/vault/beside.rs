@@ -21,6 +21,8 @@ pub(crate) struct Labels {
     pub current: u64,
     pub pending: Option<u64>,
     pub previous: Option<u64>,
+    /// One that may be in use outside, although it was never `current`: it was set at a target.
+    pub set: Option<u64>,
 }
 
 /// What is written of a secret beside another record.
@@ -160,7 +162,9 @@ fn relabelled(secret: &Secret, labels: Labels, is_rotated: bool) -> Result<Body,
     let mut body = secret.body.clone();
     body.rotated = is_rotated;
     labels.set(&mut body.labels);
-    body.came_into_use(labels.current);
+    for number in std::iter::once(labels.current).chain(labels.set) {
+        body.came_into_use(number);
+    }
     for number in [Some(labels.current), labels.pending, labels.previous].into_iter().flatten() {
         if body.version(number).is_none_or(|version| version.destroyed) {
             let why = format!("{} has no version {number}, where a label is to stand", secret.path());

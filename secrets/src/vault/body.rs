@@ -73,7 +73,7 @@ pub(super) struct VersionBody {
     pub expires: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub destroyed: bool,
-    /// It was written to be `pending`, and was never `current`: the first to be pruned.
+    /// It was written to be `pending`, and was neither `current` nor set at a target: the first to be pruned.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unused: bool,
     /// Fields that are references to fields of other secrets.
@@ -121,7 +121,7 @@ impl Body {
         self.came_into_use(number);
     }
 
-    /// A version is `current`: from now on it is history like others.
+    /// A version is `current`, or may be what a target takes: from now on it is history like others.
     pub fn came_into_use(&mut self, number: u64) {
         if let Some(version) = self.version_mut(number) {
             version.unused = false;
