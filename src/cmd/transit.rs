@@ -72,7 +72,7 @@ Examples:
   chancery transit verify releases SHA256SUMS --signature-file SHA256SUMS.sig
   chancery transit hmac sessions cookie.txt
 
-What is signed has at most 1 MiB: of a longer file sign the digest, as above. For code that others
+What is signed has at most 1 MiB: of a longer file sign the digest, as above. For code that others \
 run, `chancery sign` has keys that never leave the HSM.";
 
 /// Runs `chancery transit`.
