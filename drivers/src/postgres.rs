@@ -94,9 +94,10 @@ impl Postgres {
     }
 
     /// A session of the administrator in whichever database lets him in, for what is the whole cluster's. Nothing is opened for it. Where
-    /// none does, what this one said is told.
+    /// none does, what this one said is told. One that a kill of ours left open is closed first.
     async fn at_large(&self, admin: Login<'_>) -> Result<Client, Fault> {
         match self.entered(admin).await {
+            Ok(client) if is_left(&client).await? => self.opened(admin).await,
             Ok(client) => Ok(client),
             Err(KeptOut { fault, by: Bar::Server }) => Err(fault),
             Err(KeptOut { fault, by: Bar::Database | Bar::Door }) => self.beside(admin).await.map_err(|_| fault),
