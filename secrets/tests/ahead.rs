@@ -63,7 +63,7 @@ fn an_altered_secret_holds_no_other_rotation_up() {
         let Database::Sqlite(file) = &database else { unreachable!() };
         let thief = rusqlite::Connection::open(file).unwrap();
         let alter = "UPDATE record SET body = body || ' ' WHERE kind = 'secret' AND id = 'prod/a'";
-        assert_eq!(thief.execute(alter, []).unwrap(), 1);
+        assert!(thief.execute(alter, []).unwrap() > 0, "each version of it that the register still has");
         assert_eq!(rotations.put_right(&Warden(&house)).await.unwrap(), 2);
         for (on, is_right) in all.into_iter().zip([false, true, true]) {
             let turning = rotations.look(&path(on)).await.unwrap().unwrap();
