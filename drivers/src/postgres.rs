@@ -94,10 +94,10 @@ impl Postgres {
     }
 
     /// A session of the administrator in whichever database lets him in, for what is the whole cluster's. Nothing is opened for it. Where
-    /// none does, what this one said is told. One that a kill of ours left open is closed first.
+    /// none does, what this one said is told. Nor does anything wait for what a kill of ours left open: who is to be locked out might keep
+    /// it from being closed.
     async fn at_large(&self, admin: Login<'_>) -> Result<Client, Fault> {
         match self.entered(admin).await {
-            Ok(client) if is_left(&client).await? => self.opened(admin).await,
             Ok(client) => Ok(client),
             Err(KeptOut { fault, by: Bar::Server }) => Err(fault),
             Err(KeptOut { fault, by: Bar::Database | Bar::Door }) => self.beside(admin).await.map_err(|_| fault),
@@ -269,6 +269,11 @@ impl Dynamic for Postgres {
             let done = does(&client, step).await;
             done.map_err(|fault| if nth > 0 { fault.after_acting() } else { fault })?;
         }
+        // He is locked out: now what a kill of ours left open is closed.
+        let closed = match is_left(&client).await {
+            Ok(true) => self.opened(admin).await.map(drop),
+            known => known.map(drop),
+        };
         let empty = if_there(format!("REASSIGN OWNED BY {role} TO {like}; DROP OWNED BY {role}"));
         // What he made is handed over whether or not he can be dropped.
         let elsewhere = match elsewhere(&client, lease.login.user).await {
@@ -277,7 +282,7 @@ impl Dynamic for Postgres {
         };
         // In this one, and what is of no database: rights to connect, databases of his own.
         does(&client, &empty).await.map_err(Fault::after_acting)?;
-        elsewhere.map_err(Fault::after_acting)?;
+        elsewhere.and(closed).map_err(Fault::after_acting)?;
         does(&client, &if_there(format!("DROP ROLE {role}"))).await.map_err(Fault::after_acting)
     }
 }

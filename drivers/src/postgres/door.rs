@@ -2,8 +2,9 @@
 //!
 //! What is set for one role in a database goes before what is set for all there, and one's own role everybody may set. A database that
 //! is closed to all is opened by who may (its owner's role, or a superuser). A mark among our role's settings says that the door is ours,
-//! and whether the database was closed: after a kill whoever comes next finds it, and closes what it says. What our role had set there
-//! before is known to nobody then: it is reset.
+//! and whether the database was closed: after a kill whoever comes next finds it, and closes what it says. It names the transaction that
+//! opened the database: where somebody altered that since, his word holds, and the mark alone goes. What our role had set there before is
+//! known to nobody after a kill: it is reset.
 //!
 //! Two who come to one door wait for one another (an advisory lock of the session beside it).
 
@@ -30,41 +31,49 @@ impl<'a> Door<'a> {
     pub(super) async fn of(database: &'a str, beside: &Client) -> Result<Door<'a>, Fault> {
         let lock = format!("SELECT pg_advisory_lock({LOCK}, oid::int4) FROM pg_database WHERE datname = $1");
         before(async { beside.query(lock.as_str(), &[&database]).await.map_err(not_done) }).await?;
-        let question = format!("SELECT NOT datallowconn, ARRAY({OWN} ({OURS})) FROM pg_database d WHERE datname = $1");
+        let question = format!(
+            "SELECT NOT datallowconn, ARRAY({OWN} ({OURS})), d.xmin::text FROM pg_database d WHERE datname = $1"
+        );
         let rows = before(async { beside.query(question.as_str(), &[&database]).await.map_err(not_done) }).await?;
         let Some(row) = rows.first() else { return Err(Fault::away("there is no such database any more")) };
         let is_closed = row.try_get::<_, bool>(0).map_err(not_done)?;
         let own = row.try_get::<_, Vec<String>>(1).map_err(not_done)?;
-        let is_marked = |mark: &str| own.contains(&format!("application_name={mark}"));
-        let (is_set, is_opened) = (is_marked(SET), is_marked(OPENED));
-        let own = if is_set || is_opened { Vec::new() } else { own };
+        let altered_by = row.try_get::<_, String>(2).map_err(not_done)?;
+        let marks = || own.iter().filter_map(|own| own.strip_prefix("application_name=")?.strip_prefix(MARK));
+        let is_opened = marks().any(|mark| mark == format!("{OPENED}{altered_by}"));
+        let own = if marks().next().is_some() { Vec::new() } else { own };
         Ok(Door { database, was_closed: is_closed || is_opened, may_be_open: is_opened, own })
     }
 
     /// Lets our own role in. Where it fails the door is to be put back all the same.
     pub(super) async fn open(&mut self, beside: &Client) -> Result<(), Fault> {
-        let mark = escape_literal(if self.was_closed { OPENED } else { SET });
+        let mark = match self.was_closed {
+            true => format!("'{MARK}{OPENED}' || txid_current() % 4294967296"),
+            false => format!("'{MARK}'"),
+        };
         let value = format!(
             "CASE setting WHEN 'local_preload_libraries' THEN '' WHEN 'application_name' THEN {mark} ELSE '0' END"
         );
         let set = format!("PERFORM set_config(setting, {value}, true); {}", self.each("SET %I FROM CURRENT"));
-        said(beside, &for_each_of_ours(&set, "")).await?;
+        let set = for_each_of_ours(&set, "");
         if !self.was_closed {
-            return Ok(());
+            return said(beside, &set).await;
         }
-        let opened = said(beside, &self.allow(true)).await;
+        // One message is one transaction: nothing is open without its mark, and no mark is left where it may not be opened.
+        let opened = said(beside, &format!("{set}; {}", self.allow(true))).await;
         // Who may not open it has not; any other failure may have come after it was open.
         self.may_be_open |= !matches!(opened, Err(Fault::Refused(_)));
         opened
     }
 
-    /// As it was. Done twice it is done once. The mark goes last: what was not closed is found by it.
+    /// As it was, with the mark, in one transaction. Done twice it is done once.
     pub(super) async fn put_back(&self, beside: &Client) -> Result<(), Fault> {
-        if self.may_be_open {
-            said(beside, &self.allow(false)).await?;
-        }
         let own: String = self.own.iter().filter_map(|own| own.split_once('=')).map(|own| self.sets(own)).collect();
-        said(beside, &for_each_of_ours(&self.each("RESET %I"), &own)).await
+        let reset = for_each_of_ours(&self.each("RESET %I"), &own);
+        match self.may_be_open {
+            true => said(beside, &format!("{}; {reset}", self.allow(false))).await,
+            false => said(beside, &reset).await,
+        }
     }
 
     /// A list is said as it stands; the others would be in force at once, and end this statement.
@@ -93,7 +102,7 @@ impl<'a> Door<'a> {
 /// Whether the door of the database that this session is in was left as it is by one of ours, who was killed, or is at it now.
 pub(super) async fn is_left(inside: &Client) -> Result<bool, Fault> {
     let question = format!(
-        "SELECT ARRAY({OWN} ({OURS})) && ARRAY['application_name={SET}', 'application_name={OPENED}'] \
+        "SELECT EXISTS ({OWN} ('application_name') AND starts_with(one, 'application_name={MARK}')) \
          FROM pg_database d WHERE datname = current_database()"
     );
     let rows = before(async { inside.query(question.as_str(), &[]).await.map_err(not_done) }).await?;
@@ -117,8 +126,8 @@ const OWN: &str = "SELECT one FROM pg_db_role_setting s, unnest(s.setconfig) one
                    AND s.setrole = (SELECT oid FROM pg_roles WHERE rolname = current_user) \
                    AND split_part(one, '=', 1) IN";
 /// The mark of a database whose settings were set aside.
-const SET: &str = "chancery: for a moment";
-/// The mark of one that was closed, too.
-const OPENED: &str = "chancery: opened for a moment";
+const MARK: &str = "chancery: for a moment";
+/// Behind it, of one that was closed too, and the transaction that opened it.
+const OPENED: &str = ", opened by ";
 /// The first half of the lock's key, by which other programs' locks are told from ours ("CHYC").
 const LOCK: u32 = 0x4348_5943;

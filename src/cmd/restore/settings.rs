@@ -50,7 +50,7 @@ const FOLDERS: [(&str, &str); 2] = [("policies/", ".cedar"), ("profiles/", ".tom
 pub struct Setting {
     /// `rotation.exec.router.command[0]`, or a file's name. Each element of a list is one.
     pub name: String,
-    /// What the backup says, without passwords.
+    /// What the backup says.
     pub says: String,
     /// Name or value is too long to be shown whole.
     pub is_cut: bool,
@@ -139,21 +139,21 @@ fn rank(name: &str) -> usize {
 fn differing(there: &str, here: Option<&str>) -> Vec<Setting> {
     let is_ours = InForce::parse(there, Path::new(CONFIG)).is_ok();
     let (there, here) = (settings(there), here.map(settings).unwrap_or_default());
-    let shown = |value: &str| match is_ours {
-        true => without_passwords(value),
+    let shown_there = |name: &str, value: &str| match is_ours {
+        true => shown(name, value),
         // What stands in a file that is none of ours may be anything.
         false => "(not shown: the file is not understood)".to_owned(),
     };
     let said = there.iter().filter(|(name, value)| here.get(*name) != Some(*value));
     let said = said.map(|(name, value)| {
-        let says = shown(value);
+        let says = shown_there(name, value);
         let is_cut = [name, &says].into_iter().any(|text| text.chars().count() > LINE_CHARS_MAX);
         Setting { name: name.clone(), says, is_cut }
     });
     let left_out = here.iter().filter(|(name, _)| !there.contains_key(*name));
     let left_out = left_out.map(|(name, value)| Setting {
         name: name.clone(),
-        says: format!("(nothing; here it is {})", without_passwords(value)),
+        says: format!("(nothing; here it is {})", shown(name, value)),
         is_cut: false,
     });
     said.chain(left_out).collect()
@@ -195,42 +195,34 @@ fn gather(name: &str, value: Value, all: &mut BTreeMap<String, String>) {
     }
 }
 
-/// The same without what may be a password in a URL.
-fn without_passwords(text: &str) -> String {
-    let (mut shown, mut rest) = (String::new(), text);
-    while let Some((before, after)) = rest.split_once("://") {
-        let end = after.find(['"', '\'', ' ', '\n']).unwrap_or(after.len());
-        let (url, more) = after.split_at(end);
-        shown.push_str(before);
-        shown.push_str("://");
-        shown.push_str(&without_password(url));
-        rest = more;
+/// A value as it stands: whoever accepts it has seen all of it. The URL of a register alone is without its password, which no configuration
+/// may have there; whatever else decides whom it reaches stays.
+fn shown(name: &str, value: &str) -> String {
+    match (name == REGISTER, value.split_once("://")) {
+        (true, Some((scheme, rest))) => format!("{scheme}://{}", without_password(rest)),
+        (true | false, _) => value.to_owned(),
     }
-    shown + rest
 }
 
+/// What stands before the first `@` and behind a colon, and the parameter of that name.
 fn without_password(url: &str) -> String {
-    let (place, query) = url.split_once('?').unwrap_or((url, ""));
-    let (host, path) = place.split_once('/').unwrap_or((place, ""));
-    let host = match host.rsplit_once('@').map(|(user, host)| (user.split_once(':'), host)) {
-        Some((Some((user, _)), bare)) => format!("{user}:{HIDDEN}@{bare}"),
-        Some((None, _)) | None => host.to_owned(),
+    let (place, query) = url.split_once('?').map_or((url, None), |(place, query)| (place, Some(query)));
+    let place = match place.split_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
+        Some((user, host)) if !user.contains('/') => format!("{user}:{HIDDEN}@{host}"),
+        Some(_) | None => place.to_owned(),
     };
-    let parameters: Vec<String> = query
-        .split('&')
-        .map(|parameter| match parameter.split_once('=') {
-            Some((name, _)) if !SHOWN.contains(&name) => format!("{name}={HIDDEN}"),
-            Some(_) | None => parameter.to_owned(),
-        })
-        .collect();
-    let slash = if place.contains('/') { "/" } else { "" };
-    let question = if url.contains('?') { "?" } else { "" };
-    format!("{host}{slash}{path}{question}{}", parameters.join("&"))
+    let Some(query) = query else { return place };
+    let hidden = |parameter: &str| match parameter.strip_prefix("password=") {
+        Some(password) => format!("password={HIDDEN}{}", if password.ends_with('"') { "\"" } else { "" }),
+        None => parameter.to_owned(),
+    };
+    let parameters: Vec<String> = query.split('&').map(hidden).collect();
+    format!("{place}?{}", parameters.join("&"))
 }
 
+/// Where the register is.
+const REGISTER: &str = "database.url";
 const HIDDEN: &str = "***";
-/// Parameters of a URL that have nothing to hide and decide whom it reaches.
-const SHOWN: [&str; 6] = ["host", "hostaddr", "port", "sslmode", "sslrootcert", "password_file"];
 
 #[cfg(test)]
 mod tests {
@@ -366,14 +358,22 @@ mod tests {
 
     #[test]
     fn no_password_is_shown_and_nothing_of_a_file_that_is_not_understood() {
-        for (url, shown) in [
-            ("https://u:CANARY@h.test:1/p?token=CANARY", "https://u:***@h.test:1/p?token=***"),
-            ("https://h.test/a@b:c", "https://h.test/a@b:c"),
-            ("s3://bucket/prefix", "s3://bucket/prefix"),
-            ("[\"https://u:CANARY@a\", \"https://v:CANARY@b\"]", "[\"https://u:***@a\", \"https://v:***@b\"]"),
-            ("no URL", "no URL"),
+        for (url, says) in [
+            (
+                "postgres://u:CANARY@h.test:1/p?user=x&password=CANARY",
+                "postgres://u:***@h.test:1/p?user=x&password=***",
+            ),
+            // What decides whom it reaches is hidden by nothing before it, nor by how it is written.
+            ("postgres://u:CANARY@evil.test,@h.test/ca", "postgres://u:***@evil.test,@h.test/ca"),
+            ("postgres://u@h.test/ca?h%6fst=evil.test&p%6frt=1", "postgres://u@h.test/ca?h%6fst=evil.test&p%6frt=1"),
+            ("postgres://h.test/a:b@c", "postgres://h.test/a:b@c"),
+            ("/var/lib/ca/ca.db", "/var/lib/ca/ca.db"),
         ] {
-            assert_eq!(without_passwords(url), shown);
+            assert_eq!(shown(REGISTER, url), says);
+        }
+        // Of nothing else is anything hidden: it may be a command.
+        for all in ["exec get https://r.test/v1?key=1;id>evil;sh", "a://x:;evil;@y", "https://u:p@h.test/?token=t"] {
+            assert_eq!(shown("rotation.exec.x.command[2]", all), all);
         }
         let strange = of("pin = \"CANARY\"\n[hsm]\nmodule = \"/x\"\n", None);
         assert_eq!(strange.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["hsm.module", "pin"]);
