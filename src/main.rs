@@ -28,9 +28,10 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::{Exit, Failure, OrFail};
 use logging::Log;
 
-/// What a request allocates on one thread, the writer of the register frees on another.
+/// What a request allocates on one thread, the writer of the register frees on another. What is freed is wiped: libraries of TLS, HTTP and
+/// JSON hold what they answer, and leave no copy of it to whoever sees this memory later.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<mimalloc::MiMalloc> = zeroizing_alloc::ZeroAlloc(mimalloc::MiMalloc);
 
 const ABOUT: &str = "A certificate authority whose keys live in an HSM and whose every signature can be proved";
 

@@ -2,7 +2,9 @@
 //! log does not say so, through kills too.
 
 use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -198,6 +200,15 @@ fn a_canary_is_found_in_nothing_that_is_kept_said_or_dumped() {
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", house.pid())).expect("limits");
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit of dumps");
     assert!(core.split_whitespace().filter(|word| *word == "0").count() == 2, "{core}");
+    let pid = house.pid();
+    match fs::metadata("/proc/self").expect("proc").uid() {
+        // Who may look all the same finds nothing of what was answered: what is freed is wiped.
+        0 => {
+            assert!(times_in_memory(pid, b"chancery") > 0, "what is there is found");
+            assert!(until(PATIENCE, || times_in_memory(pid, CANARY.as_bytes()) == 0), "a value stays in memory");
+        }
+        _ => assert!(File::open(format!("/proc/{pid}/mem")).is_err(), "nobody of its own user looks"),
+    }
     house.stop();
     let mut found = Vec::new();
     for form in [CANARY.to_owned(), data_encoding_of(CANARY)] {
@@ -217,6 +228,36 @@ fn data_encoding_of(text: &str) -> String {
     });
     // Without what the text's end makes of its last characters.
     whole.trim_end_matches('=').chars().take(24).collect()
+}
+
+/// How often these bytes stand in what a process may write to of its memory, as a dump of it would have them (proc_pid_mem(5)).
+fn times_in_memory(pid: u32, bytes: &[u8]) -> usize {
+    let memory = File::open(format!("/proc/{pid}/mem")).expect("its memory");
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("its maps");
+    let places = maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|may| may.starts_with("rw")));
+    let mut times = 0;
+    for line in places {
+        let (from, to) = line.split(' ').next().and_then(|range| range.split_once('-')).expect("a range");
+        let number = |text| u64::from_str_radix(text, 16).expect("an address");
+        let (mut at, to) = (number(from), number(to));
+        let mut kept = Vec::new();
+        while at < to {
+            let mut next = vec![0; usize::try_from(to - at).unwrap_or(usize::MAX).min(1 << 20)];
+            // What is mapped and not there is in no dump either.
+            let Ok(read @ 1..) = memory.read_at(&mut next, at) else { break };
+            kept.extend_from_slice(&next[..read]);
+            times += times_in(&kept, bytes);
+            kept.drain(..kept.len().saturating_sub(bytes.len() - 1));
+            at += read as u64;
+        }
+    }
+    times
+}
+
+/// How often the one has the other.
+fn times_in(all: &[u8], bytes: &[u8]) -> usize {
+    let first = bytes[0];
+    all.iter().enumerate().filter(|(at, byte)| **byte == first && all[*at..].starts_with(bytes)).count()
 }
 
 /// Readers that ask as fast as they are answered, across the server's deaths: what each was shown, by the leaf that the answer names.

@@ -37,6 +37,20 @@ async fn goes_in(port: u16) -> Result<(), Fault> {
     driver(port, "his").revoke(admin(&ours), lease("v-app-1", &password)).await
 }
 
+/// The same, and whoever went in was killed while it was open.
+async fn left_open() -> Server {
+    let server = start_closed().await;
+    let hold = Arc::new(Hold::default());
+    let slow = relay(server.port, "ALLOW_CONNECTIONS true", Fate::Held(Arc::clone(&hold))).await;
+    let process = tokio::runtime::Runtime::new().expect("a runtime of its own");
+    process.spawn(goes_in(slow));
+    hold.is_there.notified().await;
+    tokio::task::spawn_blocking(move || drop(process)).await.expect("all its tasks are gone");
+    hold.goes_on.notify_one();
+    assert!(stands(server.port).await.starts_with("t "), "a kill leaves it open");
+    server
+}
+
 /// Whether it is open, and what is set in it.
 async fn stands(port: u16) -> String {
     let question = "SELECT concat(datallowconn, ' ', (SELECT string_agg(one, ';' ORDER BY one) \
@@ -91,15 +105,7 @@ async fn a_database_that_was_opened_is_closed_though_nobody_waits_for_it_or_the_
 
 #[tokio::test]
 async fn a_database_that_a_kill_left_open_is_closed_by_the_next_who_comes() {
-    let server = start_closed().await;
-    let hold = Arc::new(Hold::default());
-    let slow = relay(server.port, "ALLOW_CONNECTIONS true", Fate::Held(Arc::clone(&hold))).await;
-    let process = tokio::runtime::Runtime::new().expect("a runtime of its own");
-    process.spawn(goes_in(slow));
-    hold.is_there.notified().await;
-    tokio::task::spawn_blocking(move || drop(process)).await.expect("all its tasks are gone");
-    hold.goes_on.notify_one();
-    assert!(stands(server.port).await.starts_with("t "), "a kill leaves it open");
+    let server = left_open().await;
     goes_in(server.port).await.expect("he is let in");
     assert_eq!(stands(server.port).await, "f ");
 }
@@ -107,15 +113,7 @@ async fn a_database_that_a_kill_left_open_is_closed_by_the_next_who_comes() {
 /// Nor is a note of ours a word about what an administrator decided since.
 #[tokio::test]
 async fn a_database_that_was_opened_again_by_somebody_stays_open_and_nothing_of_ours_keeps_anybody_in() {
-    let server = start_closed().await;
-    let hold = Arc::new(Hold::default());
-    let slow = relay(server.port, "ALLOW_CONNECTIONS true", Fate::Held(Arc::clone(&hold))).await;
-    let process = tokio::runtime::Runtime::new().expect("a runtime of its own");
-    process.spawn(goes_in(slow));
-    hold.is_there.notified().await;
-    tokio::task::spawn_blocking(move || drop(process)).await.expect("all its tasks are gone");
-    hold.goes_on.notify_one();
-    assert!(stands(server.port).await.starts_with("t "), "a kill leaves it open");
+    let server = left_open().await;
     // Whoever owns it keeps it from being closed: he ends all the same.
     ask(server.port, "CREATE ROLE \"v-app-2\" LOGIN IN ROLE app").await;
     let mut config = tokio_postgres::Config::new();
