@@ -34,7 +34,8 @@ fn schemathesis_finds_nothing_undocumented() {
         .args(["--tls-verify", text(&house.ca("roots.pem"))])
         .args(["--header", &format!("Authorization: Bearer {}", token.trim())])
         .args(["--max-time", &std::env::var("CHANCERY_FUZZ_SECS").unwrap_or_else(|_| SECS.to_owned())])
-        .args(["--continue-on-failure", "--no-color"]);
+        // Whoever waits for changes is answered within 20 s.
+        .args(["--request-timeout", "30", "--continue-on-failure", "--no-color"]);
     let said = succeed(schemathesis);
     assert!(said.contains("Tested: "), "{said}");
 }
