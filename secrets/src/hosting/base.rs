@@ -90,7 +90,7 @@ impl HostKeys {
         Ok(KeysInForce { keys, account })
     }
 
-    /// Takes down what a host says that it has. The same again writes nothing for [`REPORT_AGAIN_SECS`]. Where there is no room the host
+    /// Takes down what a host says that it has. The same again writes nothing for a week. Where there is no room the host
     /// that was silent for longest is forgotten, in the same transaction.
     ///
     /// # Errors
