@@ -112,25 +112,28 @@ async fn a_database_that_a_kill_left_open_is_closed_by_the_next_who_comes() {
 
 /// Nor is a note of ours a word about what an administrator decided since.
 #[tokio::test]
-async fn a_database_that_was_opened_again_by_somebody_stays_open_and_nothing_of_ours_keeps_anybody_in() {
+async fn a_database_that_somebody_opened_since_stays_open_and_the_note_goes() {
     let server = left_open().await;
-    // Whoever owns it keeps it from being closed: he ends all the same.
+    ask(server.port, "ALTER DATABASE his ALLOW_CONNECTIONS true").await;
+    goes_in(server.port).await.expect("he is let in");
+    assert_eq!(stands(server.port).await, "t ", "it is open, and nothing of ours is set in it");
+}
+
+/// Whoever owns it keeps it from being closed: that is no reason to let him in.
+#[tokio::test]
+async fn who_keeps_a_database_from_being_closed_is_locked_out_all_the_same() {
+    let server = left_open().await;
     ask(server.port, "CREATE ROLE \"v-app-2\" LOGIN IN ROLE app").await;
     let mut config = tokio_postgres::Config::new();
     config.host("127.0.0.1").port(server.port).user(ADMIN).password(ADMIN_SECRET).dbname("postgres");
     let (owner, connection) = config.connect(tokio_postgres::NoTls).await.expect("a session");
-    let session = tokio::spawn(connection);
+    tokio::spawn(connection);
     owner.batch_execute("BEGIN").await.expect("a transaction");
     owner.batch_execute("ALTER DATABASE his CONNECTION LIMIT -1").await.expect("its row is held");
     let (ours, password) = (secret(ADMIN_SECRET), secret("lived"));
-    let _ = driver(server.port, "his").revoke(admin(&ours), lease("v-app-2", &password)).await;
+    let done = driver(server.port, "his").revoke(admin(&ours), lease("v-app-2", &password)).await;
     let kept = ask(server.port, "SELECT count(*)::text FROM pg_roles WHERE rolname = 'v-app-2' AND rolcanlogin").await;
-    assert_eq!(kept.as_deref(), Some("0"), "he is locked out");
-    drop(owner);
-    let _ = session.await;
-    ask(server.port, "ALTER DATABASE his ALLOW_CONNECTIONS true").await;
-    goes_in(server.port).await.expect("he is let in");
-    assert_eq!(stands(server.port).await, "t ", "it is open, and nothing of ours is set in it");
+    assert_eq!(kept.as_deref(), Some("0"), "he is locked out: {done:?}");
 }
 
 /// Whoever closed it has a reason, and pools that wait for it come in.
